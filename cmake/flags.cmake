@@ -1,0 +1,17 @@
+# Flags of every C++ target: link keelson_flags. Warnings are errors; hardening is always on.
+add_library(keelson_flags INTERFACE)
+target_compile_options(keelson_flags INTERFACE
+  -Wall -Wextra -Wshadow -Werror -g1
+  -fPIE -fstack-protector-strong -fcf-protection=full)
+target_link_options(keelson_flags INTERFACE -pie -Wl,-z,relro,-z,now)
+
+if(KEELSON_SANITIZE)
+  target_compile_options(keelson_flags INTERFACE
+    -fsanitize=${KEELSON_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(keelson_flags INTERFACE -fsanitize=${KEELSON_SANITIZE})
+else()
+  # Fortified functions hide accesses from the sanitizers, so never both.
+  target_compile_options(keelson_flags INTERFACE
+    $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE> $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=3>)
+endif()
+target_compile_definitions(keelson_flags INTERFACE _GLIBCXX_ASSERTIONS)
