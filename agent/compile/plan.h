@@ -1,0 +1,30 @@
+// Plan: the result of compiling one snapshot for one node: kernel rows, what people should know,
+// and the names behind the 64-bit ids in rows and events. Plain data, any thread, no clock, no I/O.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "compile/rows.h"
+#include "model/finding.h"
+
+namespace keelson::compile {
+
+struct Names {
+  std::map<uint64_t, std::string> identities;  // "cluster.local/ns/shop/sa/web"
+  std::map<uint64_t, std::string> services;    // "shop/pay"
+  std::map<uint64_t, std::string>
+      policies;  // "shop/pay-callers"; default-deny: "shop/pay (no ALLOW matches)"
+  std::map<uint64_t, std::string> pods;  // netns cookie -> "shop/web-1"
+};
+
+struct Plan {
+  uint64_t generation = 0;
+  Rows rows;
+  std::vector<model::Finding> findings;
+  Names names;
+};
+
+}  // namespace keelson::compile

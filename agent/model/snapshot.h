@@ -1,0 +1,34 @@
+// Snapshot: every stored object at one generation, by kind. Copying is cheap enough for a change
+// (maps of shared pointers) and the objects never change. Plain data, any thread.
+// A snapshot only holds what serves: an object whose newest version is bad is here in its last good
+// version (model/store.h decides that).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+
+#include "model/objects.h"
+
+namespace keelson::model {
+
+template <class T>
+using ObjectMap = std::map<ObjectKey, std::shared_ptr<const T>>;
+
+struct Snapshot {
+  uint64_t generation = 0;  // grows by one with each accepted change; 0: nothing read yet
+  ObjectMap<Namespace> namespaces;
+  ObjectMap<Node> nodes;
+  ObjectMap<Pod> pods;
+  ObjectMap<Service> services;
+  ObjectMap<EndpointSlice> endpoint_slices;
+  ObjectMap<ServiceAccount> service_accounts;
+  ObjectMap<AuthorizationPolicy> authorization_policies;
+  ObjectMap<PeerAuthentication> peer_authentications;
+  ObjectMap<NodeState> node_states;
+};
+
+// True when the pod is in the mesh by labels: its own kMeshLabel, else its namespace's.
+bool is_meshed(const Snapshot& snapshot, const Pod& pod);
+
+}  // namespace keelson::model
