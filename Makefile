@@ -1,0 +1,65 @@
+# A thin front door: every target is a line or two; the work is in CMake and tools/.
+SHELL := /bin/bash
+PRESET ?= release
+BUILD := build/$(PRESET)
+JOBS ?= $(shell nproc)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup configure build run test test-fast check format lint layers docs asan tsan golden lab clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: ## install missing distribution packages (does nothing when none is missing)
+	@tools/setup
+
+configure: setup
+	@cmake --preset $(PRESET) > build-$(PRESET).log 2>&1 || { cat build-$(PRESET).log; rm -f build-$(PRESET).log; exit 1; }
+	@rm -f build-$(PRESET).log
+
+build: configure ## build everything (PRESET=release|dev|asan|tsan)
+	@cmake --build $(BUILD) -j $(JOBS)
+
+run: build ## play the demo: two nodes, six pods, one namespace label
+	@tools/dev/run $(BUILD)/bin
+
+test: build ## every test, as root
+	@tools/run-tests $(BUILD)
+
+test-fast: build ## unit tests only, no root needed
+	@tools/run-tests $(BUILD) -L unit
+
+check: ## what CI runs: format, layers, lint, build, tests, sanitizers, docs
+	@bash .ci/run
+
+format: setup ## rewrite sources in the house format (CHECK=1: only complain)
+	@tools/format $(if $(CHECK),--check)
+
+lint: configure ## clang-tidy on changed files, shellcheck on scripts
+	@tools/lint $(BUILD)
+
+layers: ## include directions against the table in docs/architecture.md
+	@tools/check-layers
+
+docs: build ## run the commands in README.md and docs/
+	@tools/check-docs $(BUILD)/bin
+
+asan: ## unit tests with address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory sanitize PRESET=asan
+
+tsan: ## unit tests with the thread sanitizer
+	@$(MAKE) --no-print-directory sanitize PRESET=tsan
+
+.PHONY: sanitize
+sanitize: configure
+	@cmake --build $(BUILD) -j $(JOBS) --target unit_tests
+	@tools/run-tests $(BUILD) -L unit
+
+golden: build ## rewrite the golden files; review the diff
+	@KEELSON_UPDATE_GOLDEN=1 tools/run-tests $(BUILD) -L unit
+
+lab: build ## a lab of two nodes that stays up until `lab down`
+	@$(BUILD)/bin/lab up --manifests tools/dev/demo
+
+clean: ## remove the build folder
+	@rm -rf build
