@@ -1,8 +1,9 @@
 // The typed objects that everything after the decoders works on, one struct per Kubernetes kind,
 // with only the fields that Keelson honours. Decoders (model/decode_*.cpp) fill them from a
 // document Value and report every other field. Immutable once stored; shared by pointer between
-// snapshots. A list that matters when absent (policy rules) is optional: missing, null and empty
-// differ. References: Kubernetes v1.30 core/v1 and discovery.k8s.io/v1; Istio security.istio.io/v1.
+// snapshots. Equality is how the store sees that nothing changed. A list that matters when absent
+// (policy rules) is optional: missing, null and empty differ. References: Kubernetes v1.30 core/v1
+// and discovery.k8s.io/v1; Istio security.istio.io/v1.
 #pragma once
 
 #include <chrono>
@@ -49,6 +50,7 @@ struct ObjectMeta {
   Labels labels;
   Labels annotations;
   SourceRef where;
+  friend bool operator==(const ObjectMeta&, const ObjectMeta&) = default;
 };
 
 inline constexpr std::string_view kMeshLabel = "keelson.dev/mesh";  // "enabled" | "disabled"
@@ -60,17 +62,20 @@ inline constexpr std::string_view kExcludeOutboundPortsAnnotation =
 
 struct Namespace {
   ObjectMeta meta;
+  friend bool operator==(const Namespace&, const Namespace&) = default;
 };
 
 struct Node {
   ObjectMeta meta;
   std::vector<IpAddress> addresses;  // status.addresses of type InternalIP
+  friend bool operator==(const Node&, const Node&) = default;
 };
 
 struct ContainerPort {
   std::string name;
   uint16_t port = 0;
   bool is_tcp = true;
+  friend bool operator==(const ContainerPort&, const ContainerPort&) = default;
 };
 
 struct Pod {
@@ -87,6 +92,7 @@ struct Pod {
   std::vector<uint16_t> probe_ports;  // of probes and lifecycle hooks, names resolved, sorted
   std::vector<uint16_t> excluded_outbound_ports;
   std::string netns_path;  // from kNetnsAnnotation
+  friend bool operator==(const Pod&, const Pod&) = default;
 };
 
 enum class AppProtocol : uint8_t { kTcp, kHttp1, kHttp2 };
@@ -98,6 +104,7 @@ struct ServicePort {
   std::string target_name;
   bool is_tcp = true;
   AppProtocol app_protocol = AppProtocol::kTcp;  // appProtocol, else the port name's prefix
+  friend bool operator==(const ServicePort&, const ServicePort&) = default;
 };
 
 struct Service {
@@ -110,12 +117,14 @@ struct Service {
   bool publish_not_ready = false;
   Labels selector;
   std::vector<ServicePort> ports;
+  friend bool operator==(const Service&, const Service&) = default;
 };
 
 struct SlicePort {
   std::string name;
   uint16_t port = 0;
   bool is_tcp = true;
+  friend bool operator==(const SlicePort&, const SlicePort&) = default;
 };
 
 struct SliceEndpoint {
@@ -125,6 +134,7 @@ struct SliceEndpoint {
   bool terminating = false;
   std::string node_name;
   std::string pod_name;  // targetRef of kind Pod
+  friend bool operator==(const SliceEndpoint&, const SliceEndpoint&) = default;
 };
 
 struct EndpointSlice {
@@ -132,10 +142,12 @@ struct EndpointSlice {
   std::string service_name;  // label kubernetes.io/service-name
   std::vector<SlicePort> ports;
   std::vector<SliceEndpoint> endpoints;
+  friend bool operator==(const EndpointSlice&, const EndpointSlice&) = default;
 };
 
 struct ServiceAccount {
   ObjectMeta meta;
+  friend bool operator==(const ServiceAccount&, const ServiceAccount&) = default;
 };
 
 // ---- policy ----------------------------------------------------------------------------------
@@ -150,15 +162,18 @@ struct PolicySource {                        // all present members must match
   StringMatches service_accounts,
       not_service_accounts;  // "ns/name", or "name" in the policy's namespace
   Prefixes ip_blocks, not_ip_blocks;
+  friend bool operator==(const PolicySource&, const PolicySource&) = default;
 };
 
 struct PolicyOperation {
   Ports ports, not_ports;
+  friend bool operator==(const PolicyOperation&, const PolicyOperation&) = default;
 };
 
 struct PolicyRule {  // any source and any operation; a missing list matches everything
   std::optional<std::vector<PolicySource>> from;
   std::optional<std::vector<PolicyOperation>> to;
+  friend bool operator==(const PolicyRule&, const PolicyRule&) = default;
 };
 
 enum class PolicyAction : uint8_t { kAllow, kDeny };
@@ -173,6 +188,7 @@ struct AuthorizationPolicy {
   // Never had a good version: denies everything that `selector` selects (nothing read: the
   // namespace).
   bool unreadable = false;
+  friend bool operator==(const AuthorizationPolicy&, const AuthorizationPolicy&) = default;
 };
 
 enum class MtlsMode : uint8_t { kUnset, kPermissive, kStrict, kDisable };
@@ -182,6 +198,7 @@ struct PeerAuthentication {
   std::optional<Labels> selector;
   MtlsMode mode = MtlsMode::kUnset;
   std::map<uint16_t, MtlsMode> port_modes;  // only honoured with a selector, as in Istio
+  friend bool operator==(const PeerAuthentication&, const PeerAuthentication&) = default;
 };
 
 // ---- NodeState (keelson.dev/v1alpha1) ----------------------------------------------------------
@@ -192,12 +209,14 @@ struct NodeStatePod {
   std::string uid, ns, name, service_account;
   std::vector<IpAddress> addresses;
   PodState state = PodState::kJoining;
+  friend bool operator==(const NodeStatePod&, const NodeStatePod&) = default;
 };
 
 // Written only by the named node's own agent; read by all others.
 struct NodeState {
   ObjectMeta meta;  // name: the node's
   std::vector<NodeStatePod> pods;
+  friend bool operator==(const NodeState&, const NodeState&) = default;
 };
 
 }  // namespace keelson::model
