@@ -259,6 +259,12 @@ struct ks_node {
   __u64 epoch; /* fencing: an agent that reads a newer one stops writing */
 };
 
+/* Argument of the program ks_sweep (BPF_PROG_RUN by the agent), updated in place. */
+struct ks_sweep {
+  __u64 not_after_ns; /* rows of ks_tuple written or refreshed at or before this are removed */
+  __u64 removed;      /* result: how many */
+};
+
 /* ---- layout, checked in both languages ------------------------------------------------------ */
 #ifdef __cplusplus
 #include <type_traits>
@@ -290,3 +296,4 @@ KS_ASSERT_LAYOUT(struct ks_attestation, 104);
 KS_ASSERT_LAYOUT(struct ks_tag, 16);
 KS_ASSERT_LAYOUT(struct ks_event, 120);
 KS_ASSERT_LAYOUT(struct ks_node, 8);
+KS_ASSERT_LAYOUT(struct ks_sweep, 16);
