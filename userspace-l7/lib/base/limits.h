@@ -1,0 +1,47 @@
+// Limits of the userspace processes, one a line: its unit, and what happens when it is reached.
+// What the kernel side must agree on is in keelson_abi/limits.h. Constants only, any thread.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace keelson {
+
+// Bytes of one pool block: what one read or one TLS record fills.
+inline constexpr size_t kBlockBytes = 16384;
+// Blocks of one pool unless its owner says otherwise (64 MiB). More: `buffer_pool_empty`.
+inline constexpr size_t kPoolBlocksMax = 4096;
+// Free blocks that a pool keeps; more go back to the allocator.
+inline constexpr size_t kPoolIdleBlocksMax = 256;
+// Views up to this many bytes are copied when chains move, so that a peer who sends single bytes
+// cannot pin a block with each.
+inline constexpr size_t kCopyBytesMax = 1024;
+// Parts of one writev(2): two blocks short of a socket's usual send buffer would be wasted.
+inline constexpr size_t kWriteParts = 32;
+// Messages that wait in one mailbox. More: refused and counted, the sender decides.
+inline constexpr size_t kMailboxMessagesMax = 4096;
+
+// Connections taken per wakeup of a listener. More wait for the next turn of the loop.
+inline constexpr int kAcceptsPerWake = 64;
+// Pause of a listener when the process has no descriptor left; connections wait in the backlog.
+inline constexpr std::chrono::milliseconds kAcceptPause{100};
+// Connections that wait in a listener's queue.
+inline constexpr int kListenBacklog = 4096;
+
+// HTTP/1: bytes of start line and header lines together. More: `http_head_too_large`.
+inline constexpr size_t kHttpHeadBytesMax = 65536;
+// HTTP/1: header lines of one message, trailer lines of one message. More: `http_too_many_headers`.
+inline constexpr size_t kHttpHeadersMax = 128;
+// HTTP/1: bytes of the request target. More: `http_target_too_long`.
+inline constexpr size_t kHttpTargetBytesMax = 8192;
+// HTTP/1: bytes of one chunk line, extensions included. More: `http_bad_chunk`.
+inline constexpr size_t kHttpChunkLineBytesMax = 256;
+// HTTP/1: bytes of chunk extensions in one message. More: `http_bad_chunk`.
+inline constexpr size_t kHttpChunkExtensionBytesMax = 16384;
+// HTTP/1: bytes of all trailer lines of one message. More: `http_head_too_large`.
+inline constexpr size_t kHttpTrailerBytesMax = 16384;
+// HTTP/1: 1xx answers before the final one. More: `http_informational_storm`.
+inline constexpr int kHttpInformationalMax = 16;
+
+}  // namespace keelson

@@ -1,0 +1,41 @@
+// TcpStream: a ByteStream over a Socket (TCP or AF_UNIX) on a loop. One thread.
+// Destroyed after an end in both directions, or after close_orderly(): FIN. Otherwise, and when the
+// process dies: RST. It has no timeouts and no queue of its own: what write() leaves, the caller
+// keeps and offers again after on_writable().
+#pragma once
+
+#include "io/byte_stream.h"
+#include "io/poll.h"
+#include "io/socket.h"
+
+namespace keelson::io {
+
+class TcpStream final : public ByteStream {
+ public:
+  static Result<std::unique_ptr<TcpStream>> open(EventLoop& loop, Socket socket);
+  ~TcpStream() override;
+
+  Result<ReadResult> read(std::span<std::byte> into) override;
+  Result<size_t> write(BufferChain& from) override;
+  Result<void> shutdown_write() override;
+  void reset(Reason why) noexcept override;
+
+  // Closes without waiting for the peer's end: the kernel still delivers what was written, then FIN
+  // (but unread input makes it an RST, so read to the end where the peer must see the last bytes).
+  // Call after shutdown_write() and destroy the stream next.
+  void close_orderly() noexcept;
+
+  const Socket& socket() const noexcept { return socket_; }
+
+ private:
+  explicit TcpStream(Socket socket) noexcept : socket_(std::move(socket)) {}
+  void on_ready(Readiness ready) noexcept;
+  void arm(Readiness more) noexcept;
+
+  Socket socket_;
+  std::unique_ptr<Poll> poll_;
+  bool read_ended_ = false;
+  bool write_ended_ = false;
+};
+
+}  // namespace keelson::io
