@@ -33,10 +33,9 @@ enum class HoldOp : uint32_t {
   kPut = 5,     // store_key + [fd]: keeps a sealed memfd under a key (replaces)
   kDrop = 6,    // store_key
   // agent and proxy
-  kListeners =
-      7,      // pod -> six listeners in KS_LISTENER_INDEX order (slot 0); made on first request
-  kGet = 8,   // store_key -> [fd]
-  kList = 9,  // index: the n-th registered pod -> kPod reply; not_found past the end
+  kListeners = 7,  // pod -> listeners of listener_mask; missing ones are made
+  kGet = 8,        // store_key -> [fd]
+  kList = 9,       // index: the n-th registered pod -> kPod reply; not_found past the end
   // proxy only
   kSockets =
       10,  // pod, family, role (dial roles), count -> up to count tagged sockets, non-blocking
@@ -69,8 +68,9 @@ struct HoldReply {
   HoldOp op;        // of the request
   uint32_t reason;  // 0: done; else a Reason number
   int32_t os_errno;
-  uint32_t fd_count;  // fds that travel with this message
-  uint32_t pad;
+  uint32_t fd_count;       // fds that travel with this message
+  uint32_t listener_mask;  // kListeners: bit KS_LISTENER_INDEX(0, family, role) for each fd, in
+                           // order; a pod without IPv6 has no listeners of that family
   char key[kPodKeyBytes];  // kList: the pod's key
   HoldPod pod;             // kRegister, kList
 };
