@@ -1,0 +1,197 @@
+#include "compile/workload.h"
+
+#include <algorithm>
+#include <tuple>
+#include <unordered_map>
+
+#include "compile/ids.h"
+
+namespace keelson::compile {
+namespace {
+
+using model::Severity;
+
+bool is_link_local(const IpAddress& address) {
+  static const IpPrefix v4 = IpPrefix::parse("169.254.0.0/16").value();
+  static const IpPrefix v6 = IpPrefix::parse("fe80::/10").value();
+  return v4.contains(address) || v6.contains(address);
+}
+
+// The address that the pod's object names, else the first that is valid beyond the link.
+ks_addr primary_address(const Workload& workload, ks_family family) {
+  const auto& actual = workload.facts->addresses;
+  const auto usable = [&](const IpAddress& address) {
+    return address.family() == family && !address.is_loopback() && !is_link_local(address);
+  };
+  for (const auto& address : workload.pod->addresses)
+    if (usable(address) && std::find(actual.begin(), actual.end(), address) != actual.end())
+      return address.raw();
+  const auto found = std::find_if(actual.begin(), actual.end(), usable);
+  return found == actual.end() ? ks_addr{} : found->raw();
+}
+
+void check_addresses(const Workload& workload, std::vector<model::Finding>& findings) {
+  const auto& actual = workload.facts->addresses;
+  for (const auto& address : workload.pod->addresses)
+    if (std::find(actual.begin(), actual.end(), address) == actual.end())
+      findings.push_back({Severity::kWarning, Reason::address_mismatch, workload.pod->meta.where,
+                          workload.pod->meta.key.to_string(),
+                          "no interface of the pod has its address " + address.to_string(), ""});
+}
+
+std::map<uint16_t, uint32_t> port_flags(const Workload& workload) {
+  std::map<uint16_t, uint32_t> flags;
+  for (const uint16_t port : workload.pod->probe_ports) flags[port] |= KS_PORT_PROBE;
+  for (const uint16_t port : workload.pod->excluded_outbound_ports)
+    flags[port] |= KS_PORT_EXCLUDED_OUT;
+  for (const auto& [port, strict] : workload.plaintext.port_strict)
+    flags[port] |= strict ? KS_PORT_STRICT : KS_PORT_PERMISSIVE;
+  return flags;
+}
+
+// One pod's claim on an address; of several the smallest counts.
+struct Claim {
+  bool remote = false;
+  bool not_ready = false;
+  std::string node, uid;
+  std::string who;  // "pod shop/web-1"
+  ks_address row{};
+  bool operator<(const Claim& other) const {
+    return std::tie(remote, not_ready, node, uid) <
+           std::tie(other.remote, other.not_ready, other.node, other.uid);
+  }
+};
+
+class AddressTable {
+ public:
+  explicit AddressTable(std::vector<model::Finding>& findings) : findings_(findings) {}
+
+  void claim(const IpAddress& address, Claim claim) {
+    if (address.is_unspecified() || address.is_loopback()) return;
+    const auto [at, added] = claims_.emplace(address, claim);
+    if (added) return;
+    const bool wins = claim < at->second;
+    const Claim& loser = wins ? at->second : claim;
+    findings_.push_back({Severity::kWarning,
+                         Reason::address_conflict,
+                         {},
+                         loser.who,
+                         "its address " + address.to_string() + " belongs to " +
+                             (wins ? claim.who : at->second.who),
+                         ""});
+    if (wins) at->second = std::move(claim);
+  }
+
+  RowList rows() const {
+    RowList rows;
+    for (const auto& [address, claim] : claims_)
+      rows.push_back(make_row(MapId::kAddress, address.raw(), claim.row));
+    return rows;
+  }
+
+ private:
+  std::vector<model::Finding>& findings_;
+  std::map<IpAddress, Claim> claims_;
+};
+
+uint64_t identity_of(const model::Pod& pod, const std::string& trust_domain) {
+  return identity_id(identity_name(trust_domain, pod.meta.key.ns, pod.service_account));
+}
+
+}  // namespace
+
+PortRange capture_ports(uint16_t local_port_first, uint16_t local_port_last) {
+  const int first = KS_CAPTURE_PORT_FIRST;
+  const int last = KS_CAPTURE_PORT_LAST;
+  const int below = std::min<int>(last, local_port_first - 1) - first + 1;
+  const int above_first = std::max<int>(first, local_port_last + 1);
+  const int above = last - above_first + 1;
+  if (below <= 0 && above <= 0) return {1, KS_CAPTURE_PORT_FIRST - 1};
+  if (below >= above) return {static_cast<uint16_t>(first), static_cast<uint16_t>(below)};
+  return {static_cast<uint16_t>(above_first), static_cast<uint16_t>(above)};
+}
+
+std::vector<Workload> local_workloads(const model::Snapshot& snapshot, const NodeFacts& facts) {
+  std::unordered_map<std::string, const model::Pod*> by_uid;
+  for (const auto& [key, pod] : snapshot.pods) by_uid.emplace(pod->meta.uid, pod.get());
+  std::vector<Workload> workloads;
+  for (const auto& local : facts.pods)
+    if (const auto found = by_uid.find(local.uid); found != by_uid.end())
+      workloads.push_back({&local, found->second, 0, {}});
+  return workloads;
+}
+
+RowList compile_workload(const Workload& workload, const std::string& trust_domain,
+                         std::vector<model::Finding>& findings) {
+  check_addresses(workload, findings);
+  const LocalPod& local = *workload.facts;
+  const PortRange capture = capture_ports(local.local_port_first, local.local_port_last);
+  ks_pod pod{};
+  pod.identity = identity_of(*workload.pod, trust_domain);
+  pod.policy_set[0] = workload.policy_set;
+  pod.grace_until_ns = local.grace_until_ns;
+  pod.addr4 = primary_address(workload, KS_FAMILY_4);
+  pod.addr6 = primary_address(workload, KS_FAMILY_6);
+  pod.slot = local.slot;
+  pod.flags = workload.plaintext.strict ? KS_POD_STRICT : 0;
+  pod.capture_port_first = capture.first;
+  pod.capture_port_count = capture.count;
+
+  RowList rows;
+  rows.push_back(make_row(MapId::kPod, local.netns_cookie, pod));
+  for (const auto& [port, flags] : port_flags(workload))
+    rows.push_back(
+        make_row(MapId::kPort, ks_port_key{local.netns_cookie, port, 0, 0}, ks_port{flags}));
+  if (local.host_ifindex != 0)
+    rows.push_back(
+        make_row(MapId::kInterface, local.host_ifindex, ks_interface{local.netns_cookie}));
+  return rows;
+}
+
+RowList compile_host(const NodeFacts& facts) {
+  if (facts.netns_cookie == 0) return {};
+  ks_pod host{};
+  host.flags = KS_POD_HOST;
+  return {make_row(MapId::kPod, facts.netns_cookie, host)};
+}
+
+RowList compile_addresses(const model::Snapshot& snapshot, const NodeFacts& facts,
+                          const std::vector<Workload>& workloads,
+                          std::vector<model::Finding>& findings) {
+  AddressTable table(findings);
+  for (const auto& workload : workloads) {
+    const ks_address row{workload.facts->netns_cookie,
+                         identity_of(*workload.pod, facts.trust_domain), KS_ADDRESS_LOCAL, 0};
+    for (const auto& address : workload.facts->addresses)
+      table.claim(address, {false, false, facts.node_name, workload.facts->uid,
+                            workload.pod->meta.key.to_string(), row});
+  }
+  for (const auto& [key, state] : snapshot.node_states) {
+    if (key.name == facts.node_name) continue;
+    for (const auto& pod : state->pods) {
+      const bool ready = pod.state == model::PodState::kReady;
+      const uint32_t flags = KS_ADDRESS_REMOTE | (ready ? uint32_t{KS_ADDRESS_READY} : 0u);
+      const ks_address row{
+          0, identity_id(identity_name(facts.trust_domain, pod.ns, pod.service_account)), flags, 0};
+      const std::string who = "Pod " + pod.ns + "/" + pod.name + " of node " + key.name;
+      for (const auto& address : pod.addresses)
+        if (!is_link_local(address))
+          table.claim(address, {true, !ready, key.name, pod.uid, who, row});
+    }
+  }
+  return table.rows();
+}
+
+std::vector<model::Finding> unsuitable_pods(const model::Snapshot& snapshot,
+                                            const NodeFacts& facts) {
+  std::vector<model::Finding> findings;
+  for (const auto& [key, pod] : snapshot.pods)
+    if (pod->node_name == facts.node_name && pod->host_network && !pod->terminal &&
+        model::is_meshed(snapshot, *pod))
+      findings.push_back({Severity::kInfo, Reason::host_network, pod->meta.where, key.to_string(),
+                          "the pod uses the node's network and is not meshed",
+                          "label it keelson.dev/mesh: disabled to say that this is meant"});
+  return findings;
+}
+
+}  // namespace keelson::compile

@@ -1,0 +1,53 @@
+// Pods -> ks_pod, ks_port, ks_address and ks_interface rows. Pure, any thread.
+// Enrolled local pods come from NodeFacts (addresses, slot, cookie) joined by uid with their Pod
+// object (identity, ports); pods of other nodes come from those nodes' NodeState.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "compile/facts.h"
+#include "compile/name_table.h"
+#include "compile/peer_authentication.h"
+#include "model/snapshot.h"
+
+namespace keelson::compile {
+
+struct PortRange {
+  uint16_t first = 0;
+  uint16_t count = 0;
+  friend bool operator==(const PortRange&, const PortRange&) = default;
+};
+// [1024, 32767] without the pod's ephemeral range: the largest piece, the lower one of two equals;
+// 1..1023 when nothing is left.
+PortRange capture_ports(uint16_t local_port_first, uint16_t local_port_last);
+
+// A local pod with what other units decided about it.
+struct Workload {
+  const LocalPod* facts = nullptr;
+  const model::Pod* pod = nullptr;
+  uint64_t policy_set = 0;
+  PlaintextMode plaintext;
+};
+
+// The enrolled pods of this node that still have an object, in the order of NodeFacts.
+std::vector<Workload> local_workloads(const model::Snapshot& snapshot, const NodeFacts& facts);
+
+// Rows of one local pod except its addresses.
+RowList compile_workload(const Workload& workload, const std::string& trust_domain,
+                         std::vector<model::Finding>& findings);
+// The row of the node's own namespace; nothing when its cookie is not known.
+RowList compile_host(const NodeFacts& facts);
+
+// Every mesh pod's addresses. Two pods with one address: a local pod wins over a remote one, a
+// ready one over one that is not, then the first by node and uid; reported.
+RowList compile_addresses(const model::Snapshot& snapshot, const NodeFacts& facts,
+                          const std::vector<Workload>& workloads,
+                          std::vector<model::Finding>& findings);
+
+// Meshed pods of this node that cannot be enrolled.
+std::vector<model::Finding> unsuitable_pods(const model::Snapshot& snapshot,
+                                            const NodeFacts& facts);
+
+}  // namespace keelson::compile
