@@ -59,8 +59,10 @@ class EventLoop {
   uv_loop_t* raw() noexcept { return &loop_; }
 
  private:
+  using Wakeup = Handle<uv_async_t, EventLoop*>;
+
   uv_loop_t loop_;
-  Handle<uv_async_t, EventLoop*> wakeup_;
+  Wakeup wakeup_;
   Mailbox<Task> mailbox_;
 };
 
