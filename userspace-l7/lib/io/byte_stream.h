@@ -3,7 +3,8 @@
 // Readiness is armed by refusal: after read() said kWouldBlock, on_readable() comes once; after
 // write() left bytes behind, on_writable() comes once; nothing else is ever announced, so a new
 // stream is first read, then waited for. Observers only queue work: they call no method of the
-// stream and do not destroy it. After an error the stream is dead; reset() or destroy it.
+// stream (but a layer may write() its own backlog from on_writable()) and do not destroy it. After
+// an error the stream is dead; reset() or destroy it.
 #pragma once
 
 #include <cstddef>
@@ -50,6 +51,10 @@ class ByteStream {
   virtual Result<void> shutdown_write() = 0;
   // The peer sees a reset, never a clean end. Nothing may be called afterwards.
   virtual void reset(Reason why) noexcept = 0;
+  // For a layer whose own protocol proved the end in both directions (TLS close_notify), after
+  // shutdown_write(): destroy the stream next, and what was written is still delivered, then the
+  // end.
+  virtual void close_orderly() noexcept {}
 
   // Whom to tell; nullptr: nobody. The observer outlives the stream or is replaced before.
   void observe(StreamObserver* observer) noexcept { observer_ = observer; }

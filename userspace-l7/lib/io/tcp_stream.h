@@ -23,7 +23,7 @@ class TcpStream final : public ByteStream {
   // Closes without waiting for the peer's end: the kernel still delivers what was written, then FIN
   // (but unread input makes it an RST, so read to the end where the peer must see the last bytes).
   // Call after shutdown_write() and destroy the stream next.
-  void close_orderly() noexcept;
+  void close_orderly() noexcept override;
 
   const Socket& socket() const noexcept { return socket_; }
 
