@@ -64,8 +64,7 @@ struct LiveState {
   std::vector<Enrolment> enrolments;
   std::vector<model::Finding> findings;  // beside plan.findings: documents, enrolment, kernel
   ReasonCounters counters{};
-  uint64_t events_lost = 0;       // kernel ring buffer full (also counters[events_lost])
-  uint64_t slow_reader_lost = 0;  // events dropped at slow `observe` readers; HttpServer's side
+  uint64_t events_lost = 0;  // in the kernel, ring buffer full; slow readers: FlowLog counts
 };
 
 // One line of `keelsonctl check`. datapath/kernel_check.h results are copied into it by the app.

@@ -1,0 +1,141 @@
+#include "admin/metrics.h"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+namespace keelson::admin {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+class Families {
+ public:
+  void begin(std::string name, std::string help, MetricType type) {
+    families_.push_back(MetricFamily{std::move(name), std::move(help), type, {}});
+  }
+  void add(Labels labels, double value) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    if (families_.back().type == MetricType::Counter)
+      metric.counter.value = value;
+    else
+      metric.gauge.value = value;
+    families_.back().metric.push_back(std::move(metric));
+  }
+  void one(std::string name, std::string help, MetricType type, double value) {
+    begin(std::move(name), std::move(help), type);
+    add({}, value);
+  }
+  std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
+
+ private:
+  std::vector<MetricFamily> families_;
+};
+
+// reason.def: 1-49 let pass, 50-99 refused in the kernel.
+void add_reasons(Families& out, const ReasonCounters& counters, int first, int last) {
+  for (const auto& info : kReasons) {
+    const int number = static_cast<int>(info.reason);
+    if (number < first || number > last) continue;
+    out.add({{"reason", std::string(info.name)}},
+            static_cast<double>(counters[static_cast<size_t>(number)]));
+  }
+}
+
+void add_datapath(Families& out, const LiveState& live) {
+  const auto counter = [&](Reason reason) {
+    return static_cast<double>(live.counters[static_cast<size_t>(reason)]);
+  };
+  out.begin("keelson_datapath_connections_total",
+            "Connections that the kernel programs let pass, by the path they took.",
+            MetricType::Counter);
+  add_reasons(out, live.counters, 1, 49);
+  out.begin("keelson_datapath_refusals_total",
+            "Refusals of the kernel programs; at the lookup hook one per packet.",
+            MetricType::Counter);
+  add_reasons(out, live.counters, 50, 99);
+  out.one("keelson_datapath_connections_cut_total",
+          "Established connections cut by a policy change.", MetricType::Counter,
+          counter(Reason::connections_cut));
+}
+
+void add_rollout(Families& out, const MetricsInput& input) {
+  const RolloutState& rollout = input.live.rollout;
+  out.begin("keelson_agent_generation",
+            "Configuration generation: read from the source, compiled, and whole in the kernel.",
+            MetricType::Gauge);
+  out.add({{"stage", "snapshot"}}, static_cast<double>(input.snapshot_generation));
+  out.add({{"stage", "plan"}}, static_cast<double>(input.plan.generation));
+  out.add({{"stage", "applied"}}, static_cast<double>(rollout.applied_generation));
+  out.begin("keelson_agent_rollout_phase", "1 for the rollout's current phase, 0 for the others.",
+            MetricType::Gauge);
+  for (int phase = 0; phase < kRolloutPhases; ++phase) {
+    const auto value = static_cast<RolloutPhase>(phase);
+    out.add({{"phase", std::string(rollout_phase_name(value))}}, value == rollout.phase ? 1 : 0);
+  }
+  out.one("keelson_agent_map_writes_total", "Rows of kernel maps put or erased.",
+          MetricType::Counter, static_cast<double>(rollout.map_writes));
+  out.one("keelson_agent_map_write_failures_total",
+          "Rows of kernel maps that could not be written.", MetricType::Counter,
+          static_cast<double>(rollout.map_write_failures));
+}
+
+void add_findings(Families& out, const MetricsInput& input) {
+  std::array<int, 3> count{};
+  for (const auto* findings : {&input.plan.findings, &input.live.findings})
+    for (const auto& finding : *findings) ++count.at(static_cast<size_t>(finding.severity));
+  out.begin("keelson_agent_findings", "What is wrong with the configuration now, by severity.",
+            MetricType::Gauge);
+  out.add({{"severity", "info"}}, count[0]);
+  out.add({{"severity", "warning"}}, count[1]);
+  out.add({{"severity", "error"}}, count[2]);
+}
+
+void add_pods(Families& out, const LiveState& live) {
+  const auto in_state = [&](EnrolmentState state) {
+    return static_cast<double>(
+        std::count_if(live.enrolments.begin(), live.enrolments.end(),
+                      [&](const Enrolment& enrolment) { return enrolment.state == state; }));
+  };
+  out.one("keelson_agent_enrolled_pods", "Pods of this node whose connections are meshed.",
+          MetricType::Gauge, in_state(EnrolmentState::kReady));
+  out.one("keelson_agent_refused_pods", "Pods of this node that ask for the mesh and cannot join.",
+          MetricType::Gauge, in_state(EnrolmentState::kRefused));
+}
+
+}  // namespace
+
+std::string metrics_text(const MetricsInput& input) {
+  const LiveState& live = input.live;
+  Families out;
+  out.begin("keelson_agent_build_info", "1; the labels say which build runs.", MetricType::Gauge);
+  out.add({{"version", live.version}, {"commit", live.build}}, 1);
+  out.one("keelson_agent_uptime_seconds", "Seconds since the agent started.", MetricType::Gauge,
+          static_cast<double>(live.uptime.count()));
+  out.one("keelson_agent_ready", "1 when every start-up task is done.", MetricType::Gauge,
+          input.readiness.is_ready() ? 1 : 0);
+  out.one("keelson_agent_hold_connected", "1 while keelson-hold answers.", MetricType::Gauge,
+          live.hold_connected ? 1 : 0);
+  out.one("keelson_agent_proxy_connected", "1 while the L7 proxy is connected.", MetricType::Gauge,
+          live.proxy.connected ? 1 : 0);
+  add_rollout(out, input);
+  add_findings(out, input);
+  add_pods(out, live);
+  out.begin("keelson_agent_events_lost_total",
+            "Flow events lost: the kernel's ring buffer was full, or a reader was too slow.",
+            MetricType::Counter);
+  out.add({{"where", "kernel"}}, static_cast<double>(live.events_lost));
+  out.add({{"where", "reader"}}, static_cast<double>(input.slow_reader_lost));
+  add_datapath(out, live);
+  return out.text();
+}
+
+}  // namespace keelson::admin

@@ -1,0 +1,123 @@
+#include "keelsonctl/admin_client.h"
+
+#include <curl/curl.h>
+
+#include <memory>
+
+namespace keelson::ctl {
+namespace {
+
+struct CurlDeleter {
+  void operator()(CURL* handle) const noexcept { curl_easy_cleanup(handle); }
+};
+using Curl = std::unique_ptr<CURL, CurlDeleter>;
+
+// Unreserved characters of RFC 3986 2.3 stay as they are, so that shown URLs read well.
+std::string encode(std::string_view text) {
+  static constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+                       (byte >= '0' && byte <= '9') || c == '-' || c == '.' || c == '_' ||
+                       c == '~' || c == '/';
+    if (plain) {
+      out += c;
+    } else {
+      out += '%';
+      out += kHex[byte >> 4];
+      out += kHex[byte & 15];
+    }
+  }
+  return out;
+}
+
+std::string url_of(std::string_view path, const Query& query) {
+  std::string url = "http://agent" + std::string(path);
+  char separator = '?';
+  for (const auto& [name, value] : query) {
+    url += separator + encode(name) + "=" + encode(value);
+    separator = '&';
+  }
+  return url;
+}
+
+// Collects the body, or hands out its lines. libcurl calls it with whatever arrived.
+struct Receiver {
+  CURL* handle = nullptr;
+  const AdminClient::OnLine* on_line = nullptr;  // null: collect
+  std::string body;                              // or the line that is not complete yet
+  bool stopped = false;
+  bool too_large = false;
+
+  bool take(std::string_view bytes) {
+    long status = 0;
+    curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
+    body += bytes;
+    const bool lines = on_line != nullptr && status == 200;
+    too_large = !lines && body.size() > AdminClient::kReplyBytesMax;
+    return lines ? pass_lines() : !too_large;
+  }
+
+  bool pass_lines() {
+    size_t begin = 0;
+    for (size_t end; (end = body.find('\n', begin)) != std::string::npos; begin = end + 1) {
+      stopped = !(*on_line)(std::string_view(body).substr(begin, end - begin));
+      if (stopped) return false;
+    }
+    body.erase(0, begin);
+    too_large = body.size() > AdminClient::kLineBytesMax;
+    return !too_large;
+  }
+
+  static size_t on_bytes(char* bytes, size_t size, size_t count, void* self) noexcept {
+    return static_cast<Receiver*>(self)->take({bytes, size * count}) ? size * count : 0;
+  }
+};
+
+Result<Reply> perform(const std::string& socket_path, std::chrono::milliseconds timeout,
+                      bool whole_within_timeout, const std::string& url,
+                      const AdminClient::OnLine* on_line) {
+  const Curl handle(curl_easy_init());
+  if (!handle) return fail(Reason::internal, ErrorSource::kInternal, "libcurl");
+  Receiver receiver;
+  receiver.handle = handle.get();
+  receiver.on_line = on_line;
+  char why[CURL_ERROR_SIZE] = "";
+  curl_easy_setopt(handle.get(), CURLOPT_UNIX_SOCKET_PATH, socket_path.c_str());
+  curl_easy_setopt(handle.get(), CURLOPT_URL, url.c_str());
+  // The environment may name a proxy for http:// URLs; this one never leaves the machine.
+  curl_easy_setopt(handle.get(), CURLOPT_PROXY, "");
+  curl_easy_setopt(handle.get(), CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(handle.get(), CURLOPT_ERRORBUFFER, why);
+  curl_easy_setopt(handle.get(), CURLOPT_WRITEFUNCTION, &Receiver::on_bytes);
+  curl_easy_setopt(handle.get(), CURLOPT_WRITEDATA, &receiver);
+  const long limit_ms = static_cast<long>(timeout.count());
+  curl_easy_setopt(handle.get(), CURLOPT_CONNECTTIMEOUT_MS, limit_ms);
+  if (whole_within_timeout) curl_easy_setopt(handle.get(), CURLOPT_TIMEOUT_MS, limit_ms);
+  const CURLcode code = curl_easy_perform(handle.get());
+  long status = 0;
+  curl_easy_getinfo(handle.get(), CURLINFO_RESPONSE_CODE, &status);
+  if (receiver.too_large)
+    return fail(Reason::bad_value, ErrorSource::kUpstream, "the answer is too large");
+  if (code != CURLE_OK && !receiver.stopped)
+    return fail(Reason::cannot_reach, ErrorSource::kUpstream,
+                socket_path + ": " + (why[0] != '\0' ? why : curl_easy_strerror(code)));
+  return Reply{static_cast<int>(status), std::move(receiver.body)};
+}
+
+}  // namespace
+
+AdminClient::AdminClient(std::string socket_path, std::chrono::milliseconds timeout)
+    : socket_path_(std::move(socket_path)), timeout_(timeout) {}
+
+Result<Reply> AdminClient::get(std::string_view path, const Query& query) const {
+  return perform(socket_path_, timeout_, true, url_of(path, query), nullptr);
+}
+
+Result<Reply> AdminClient::stream(std::string_view path, const Query& query,
+                                  const OnLine& on_line) const {
+  return perform(socket_path_, timeout_, false, url_of(path, query), &on_line);
+}
+
+}  // namespace keelson::ctl

@@ -1,0 +1,45 @@
+// AdminClient: HTTP GETs to an agent's admin socket, by libcurl over the Unix socket. Blocking, one
+// thread. It does not interpret answers beyond their status. An agent that does not answer is
+// Reason::cannot_reach, whose context says which socket and why.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+
+namespace keelson::ctl {
+
+struct Reply {
+  int status = 0;
+  std::string body;
+};
+
+using Query = std::vector<std::pair<std::string, std::string>>;
+
+class AdminClient {
+ public:
+  AdminClient(std::string socket_path, std::chrono::milliseconds timeout);
+
+  // The whole answer, at most kReplyBytesMax.
+  Result<Reply> get(std::string_view path, const Query& query = {}) const;
+
+  // Calls `on_line` for each line (without its end) as it comes, without a time limit; false stops.
+  // Of an answer that is not 200 no line is passed on: its body is in the reply.
+  using OnLine = std::function<bool(std::string_view)>;
+  Result<Reply> stream(std::string_view path, const Query& query, const OnLine& on_line) const;
+
+  const std::string& socket_path() const noexcept { return socket_path_; }
+  static constexpr size_t kReplyBytesMax = 256u << 20;
+  static constexpr size_t kLineBytesMax = 1u << 20;
+
+ private:
+  std::string socket_path_;
+  std::chrono::milliseconds timeout_;
+};
+
+}  // namespace keelson::ctl
