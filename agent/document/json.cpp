@@ -1,1 +1,3 @@
-// (being written)
+#include "document/parse.h"
+
+namespace keelson::document {}

@@ -37,7 +37,8 @@ struct DecodedObject {
   // read; else the namespace is selected. A policy whose name or namespace cannot be read gets a
   // made-up name ("unreadable-at-FILE-LINE") and the namespace "default", as kubectl would use.
   std::optional<AnyObject> fallback;
-  std::string text;  // policy kinds: the object as one line of JSON, for the last good copy
+  bool unnamed = false;  // `key` has a made-up name
+  std::string text;      // policy kinds: the object as one line of JSON, for the last good copy
 };
 
 struct DecodedFile {

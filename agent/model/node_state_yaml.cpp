@@ -1,1 +1,43 @@
-// (being written)
+#include "model/node_state_yaml.h"
+
+#include "document/value.h"
+
+namespace keelson::model {
+namespace {
+
+using document::Value;
+
+std::string quoted(const std::string& text) {
+  return Value::string(text, 0).to_json();
+}
+
+std::string_view state_text(PodState state) {
+  switch (state) {
+    case PodState::kJoining:
+      return "joining";
+    case PodState::kReady:
+      return "ready";
+    case PodState::kLeaving:
+      return "leaving";
+  }
+  return "leaving";
+}
+
+}  // namespace
+
+std::string to_yaml(const NodeState& state) {
+  std::string text = "apiVersion: keelson.dev/v1alpha1\nkind: NodeState\nmetadata:\n  name: " +
+                     quoted(state.meta.key.name) + "\n";
+  text += state.pods.empty() ? "pods: []\n" : "pods:\n";
+  for (const NodeStatePod& pod : state.pods) {
+    text += "- {uid: " + quoted(pod.uid) + ", namespace: " + quoted(pod.ns) +
+            ", name: " + quoted(pod.name) + ", serviceAccount: " + quoted(pod.service_account) +
+            ", addresses: [";
+    for (size_t i = 0; i < pod.addresses.size(); ++i)
+      text += (i == 0 ? "" : ", ") + quoted(pod.addresses[i].to_string());
+    text += "], state: " + std::string(state_text(pod.state)) + "}\n";
+  }
+  return text;
+}
+
+}  // namespace keelson::model
