@@ -1,0 +1,49 @@
+// make_steps: (what the kernel holds, what it should hold) -> writes in a safe order. Pure, any
+// thread.
+//
+// tighten  new policy sets, complete, before anything refers to them; each changed pod judged by
+// the
+//          old set AND the new one; plaintext refused where either wants it refused
+// publish  (rollout.h) the proxy has the new configuration
+// steer    backends, Services; pods that join, with their ports, then their addresses, then the
+//          source check; addresses of other nodes' pods; L7 and mTLS capture
+// relax    pods judged by the new set only; plaintext accepted where only the new plan accepts it;
+//          pods that leave: source check, addresses, then the pod
+// retire   Services, then their backends; ports of pods that left; sets nobody refers to
+//
+// Why pods join in this order: without its row a pod's own connections carry no attestation, and
+// once its address is known, receivers drop those. So row first, address second; the source check
+// knows a pod's addresses only from ks_address, so it comes third. Leaving is the mirror image.
+// An address that stops being READY is a relaxation: plaintext from it is judged instead of
+// dropped.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compile/rows.h"
+
+namespace keelson::rollout {
+
+struct Write {
+  compile::RowKey row;
+  std::optional<std::string> value;  // nothing: erase
+};
+using Writes = std::vector<Write>;
+
+struct Steps {
+  Writes tighten, steer, relax, retire;
+  // The proxy must know the new plan before steer and relax: they capture, or change what it
+  // judges.
+  bool needs_proxy = false;
+  size_t size() const noexcept {
+    return tighten.size() + steer.size() + relax.size() + retire.size();
+  }
+};
+
+// Equal arguments give no writes. Doing all steps turns `applied` into `desired`. Doing only a
+// part, and then the steps made from what is applied by then, is safe too.
+Steps make_steps(const compile::Rows& applied, const compile::Rows& desired);
+
+}  // namespace keelson::rollout
