@@ -47,6 +47,9 @@ class HookTest : public testing::TestWithParam<int> {
   void put_remote(const IpAddress& address, uint32_t flags) {
     programs_->put("ks_address", address.raw(), ks_address{0, 0xc1, flags, 0});
   }
+  uint32_t budget_of(Place pod) const {
+    return programs_->get<uint32_t>("ks_budget", lab_->cookie(pod)).value_or(0);
+  }
   bool has_event(const std::vector<ks_event>& events, ks_reason reason) const {
     return std::any_of(events.begin(), events.end(),
                        [&](const ks_event& event) { return event.reason == reason; });

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
@@ -66,7 +67,11 @@ PodLab::PodLab(DatapathPrograms& programs)
                                "ip route add default via 10.94.0.1;"
                                "ip -6 route add default via fd94::1",
                                static_cast<int>(place), getpid(), netns(kNode), place + 1));
-    // Index by position: the bridge is 2, then one veth each, in this order.
+    if (place != kNode)
+      within(kNode, [&] {
+        places_[place].host_ifindex =
+            if_nametoindex(fmt::format("p{}", static_cast<int>(place)).c_str());
+      });
   }
   for (const Place pod : {kPodA, kPodB}) {
     make_listeners(pod);
@@ -91,6 +96,27 @@ void PodLab::shell(Place place, const std::string& commands) const {
   const std::string line =
       fmt::format("nsenter --net=/proc/{}/fd/{} sh -ec '{}'", getpid(), netns(place), commands);
   if (std::system(line.c_str()) != 0) throw std::runtime_error("failed: " + line);
+}
+
+void PodLab::attach_source_check(Place pod) const {
+  within(kNode, [&] {
+    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(host_interface(pod)),
+                .attach_point = BPF_TC_INGRESS);
+    LIBBPF_OPTS(bpf_tc_opts, filter, .prog_fd = programs_.program("ks_source"));
+    const int error = bpf_tc_hook_create(&hook);
+    if (error || bpf_tc_attach(&hook, &filter)) throw std::runtime_error("cannot attach ks_source");
+  });
+}
+
+void PodLab::detach_source_check(Place pod) const {
+  shell(kNode, fmt::format("tc qdisc del dev p{} clsact", static_cast<int>(pod)));
+}
+
+void PodLab::restore_link(Place pod) const {
+  shell(pod, fmt::format("ip link set eth0 up; ip addr replace fd94::{}/64 dev eth0 nodad;"
+                         "ip route replace default via 10.94.0.1;"
+                         "ip -6 route replace default via fd94::1",
+                         static_cast<int>(pod) + 1));
 }
 
 Fd PodLab::socket(Place place, int family, int type, int protocol) const {
@@ -188,10 +214,19 @@ int bind_to(const Fd& socket, const Endpoint& own) {
   return bind(socket.get(), reinterpret_cast<sockaddr*>(&address), length) ? errno : 0;
 }
 
-Fd accept_from(int listener) {
+Fd accept_from(int listener, Endpoint* shown) {
   pollfd waiting{listener, POLLIN, 0};
   if (poll(&waiting, 1, 1000) != 1) return Fd();
-  return Fd(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+  sockaddr_storage address{};
+  socklen_t length = sizeof(address);
+  Fd accepted(accept4(listener, reinterpret_cast<sockaddr*>(&address), &length, SOCK_CLOEXEC));
+  if (accepted && shown) *shown = Endpoint::from_sockaddr(address).value();
+  return accepted;
+}
+
+bool is_readable(int fd) {
+  pollfd waiting{fd, POLLIN, 0};
+  return poll(&waiting, 1, 0) == 1;
 }
 
 Endpoint peer_of(const Fd& socket) {

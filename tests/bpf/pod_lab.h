@@ -45,8 +45,14 @@ class PodLab {
   // The listener that hold made, by role.
   int listener(Place pod, int family, ks_role role) const;
 
+  // ks_source on the host side of the pod's interface, ingress (clsact).
+  void attach_source_check(Place pod) const;
+  void detach_source_check(Place pod) const;
+
   // Runs shell commands inside; throws when one fails.
   void shell(Place place, const std::string& commands) const;
+  // eth0 up again, with the address and route that IPv6 lost.
+  void restore_link(Place pod) const;
 
  private:
   struct Member {
@@ -65,7 +71,9 @@ class PodLab {
 
 // 0 or errno. Waits at most two seconds.
 int dial(const Fd& socket, const Endpoint& to);
-Fd accept_from(int listener);  // empty after one second without a connection
+// Empty after one second without a connection. `shown`: the address that accept() reports.
+Fd accept_from(int listener, Endpoint* shown = nullptr);
+bool is_readable(int fd);  // now
 Endpoint peer_of(const Fd& socket);
 Endpoint name_of(const Fd& socket);
 int bind_to(const Fd& socket, const Endpoint& address);
