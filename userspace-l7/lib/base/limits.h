@@ -41,6 +41,8 @@ inline constexpr size_t kHttpChunkLineBytesMax = 256;
 inline constexpr size_t kHttpChunkExtensionBytesMax = 16384;
 // HTTP/1: bytes of all trailer lines of one message. More: `http_head_too_large`.
 inline constexpr size_t kHttpTrailerBytesMax = 16384;
+// HTTP/1: bytes that wait to be sent in a connection. More: the writer keeps its body.
+inline constexpr size_t kHttpOutBytesMax = 65536;
 // HTTP/1: 1xx answers before the final one. More: `http_informational_storm`.
 inline constexpr int kHttpInformationalMax = 16;
 

@@ -74,7 +74,6 @@ class HeaderList {
     uint32_t name_at, name_length, value_at, value_length;
   };
   bool name_is(const Entry& entry, std::string_view name) const noexcept;
-  void erase(size_t index) noexcept;
 
   std::string text_;  // names and values back to back: two allocations for a whole list
   std::vector<Entry> entries_;
