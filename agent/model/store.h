@@ -5,12 +5,14 @@
 // main); snapshots may be read anywhere. Does not parse, watch or write anything but
 // the last good copies.
 //
-//   store.load_last_good(dir); store.apply(decode_file(...)); store.snapshot(); store.findings();
+//   store.load_last_good(dir); store.apply_batch({decode_file(name, text)...}, {});
+//   store.snapshot(); store.findings(); store.save_last_good(dir);
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,10 +26,11 @@ class Store {
  public:
   Store();
 
-  // True when the snapshot changed (a new generation). Unchanged content keeps the generation and
-  // the very snapshot object.
+  // Applies whole files and forgets those in `gone` (their objects go, and so do their last good
+  // versions), as one change. True when the snapshot changed: a new generation. Unchanged content
+  // keeps the generation and the very snapshot object.
+  bool apply_batch(std::vector<DecodedFile> files, const std::vector<std::string>& gone);
   bool apply(DecodedFile file);
-  // The file is gone: its objects go, and so do their last good versions.
   bool remove(const std::string& file);
 
   std::shared_ptr<const Snapshot> snapshot() const noexcept { return snapshot_; }
@@ -36,10 +39,11 @@ class Store {
 
   // Last good versions of policy objects, one file each in `dir` (created 0700, files 0600, written
   // by temporary file and rename; copies of objects that are gone are removed). save writes only
-  // what differs from what it wrote before.
+  // what differs from what it wrote or loaded before.
   Result<void> save_last_good(const std::string& dir);
-  // Before the first apply. A copy serves only once a file that names its object, or the file it
-  // came from, turns out to be bad. A copy that cannot be read is reported and skipped.
+  // Before the first apply; a missing folder holds nothing. A copy serves only once a file that
+  // names its object, or the file it came from, turns out to be bad. A copy that cannot be read is
+  // reported and skipped.
   Result<void> load_last_good(const std::string& dir);
 
  private:
@@ -48,12 +52,16 @@ class Store {
     std::string text;
   };
   struct Claim {            // one file's definition of one object
-    uint64_t accepted = 0;  // order among the claims of all files
+    uint64_t accepted = 0;  // order, over all files, in which claims became able to serve
     SourceRef where;
     bool bad = false;       // the newest version in the file is bad, or the file is
     bool mentioned = true;  // false: kept only because the file is incomplete
+    bool unnamed = false;   // the object's name is made up
     std::optional<Good> good;
-    std::optional<AnyObject> fallback;
+    std::optional<AnyObject> fallback;  // serves when there is no good version
+
+    bool can_serve() const noexcept { return good || fallback; }
+    const AnyObject& serving() const noexcept { return good ? good->object : *fallback; }
   };
   struct File {
     std::map<ObjectKey, Claim> claims;
@@ -63,17 +71,19 @@ class Store {
     std::string file;
     Good good;
   };
+  using Owners = std::map<ObjectKey, const Claim*>;  // the claim that serves
 
-  void claim_object(const std::string& name, File& file, const File& before, DecodedObject object);
+  void apply_file(DecodedFile decoded);
+  void add_claim(File& file, const File& before, DecodedObject decoded);
   void keep_unmentioned(const std::string& name, File& file, const File& before);
-  bool rebuild();
-  std::optional<Good> restored(const ObjectKey& key, const std::string& file) const;
-  const Claim* owner_of(const ObjectKey& key, std::string* file) const;
+  Owners elect_owners();
+  bool publish(const Owners& owners);
+  void load_copy(const std::string& path, const std::string& entry);
 
   std::map<std::string, File> files_;
   std::map<ObjectKey, Restored> restored_;
   std::map<std::string, std::string> saved_;  // file name in the last good folder -> content
-  std::vector<Finding> cross_findings_;       // duplicates and kept versions, over all files
+  std::vector<Finding> owner_findings_;       // duplicates, kept versions and stand-ins
   std::vector<Finding> restore_findings_;
   uint64_t next_claim_ = 1;
   std::shared_ptr<const Snapshot> snapshot_;
