@@ -23,6 +23,7 @@ Result<void> check_usage(X509* leaf) {
   if (flags & EXFLAG_PROXY) return broken("a proxy certificate");
   if (!(flags & EXFLAG_BCONS)) return broken("basicConstraints is missing");
   if (flags & EXFLAG_CA) return broken("CA:true on a leaf");
+  if (X509_get_pathlen(leaf) != -1) return broken("a path length on a leaf");  // RFC 5280 4.2.1.9
   if (!(flags & EXFLAG_KUSAGE)) return broken("keyUsage is missing");
   int critical = 0;
   ASN1_BIT_STRING* usage_bits =

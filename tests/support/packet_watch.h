@@ -1,0 +1,38 @@
+// PacketWatch: sees every frame of one interface in one namespace (AF_PACKET) and keeps the bytes,
+// so that a test can say what was, and what was not, on the wire. One thread of its own.
+#pragma once
+
+#include <linux/types.h>
+
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/fd.h"
+
+namespace keelson::test {
+
+class PacketWatch {
+ public:
+  PacketWatch(const std::string& netns_path, const std::string& interface);
+  ~PacketWatch();
+  PacketWatch(const PacketWatch&) = delete;
+  PacketWatch& operator=(const PacketWatch&) = delete;
+
+  // In a single frame; markers must fit one.
+  bool has_seen(std::string_view marker) const;
+  size_t frames() const;
+  // TCP segments with payload to or from this port, IPv4 or IPv6.
+  size_t tcp_payload_bytes(__u16 port) const;
+
+ private:
+  void watch();
+  Fd socket_, stop_;
+  mutable std::mutex mutex_;
+  std::vector<std::string> frames_;
+  std::thread thread_;
+};
+
+}  // namespace keelson::test
