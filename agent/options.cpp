@@ -1,0 +1,53 @@
+#include "options.h"
+
+#include <CLI/CLI.hpp>
+
+#include "keelson_version.h"
+
+namespace keelson {
+namespace {
+
+constexpr int kExitUsage = 2;
+
+}  // namespace
+
+ParsedOptions parse_options(int argc, char** argv) {
+  Options options;
+  unsigned grace_seconds = static_cast<unsigned>(options.enrolment_grace.count());
+  CLI::App cli("keelson-agent: meshes the pods of this node", "keelson-agent");
+  cli.set_version_flag("--version", "keelson-agent " KEELSON_VERSION);
+  cli.add_option("--node", options.node_name, "this node's name")->required();
+  cli.add_option("--manifests", options.manifests_dir, "folder of Kubernetes YAML to follow")
+      ->required();
+  cli.add_option("--nodestate-dir", options.nodestate_dir,
+                 "folder in which each node's agent writes NODE.yaml and reads the others'");
+  cli.add_option("--run-dir", options.run_dir, "folder of the sockets")->capture_default_str();
+  cli.add_option("--pin-dir", options.pin_dir, "folder on a bpffs for maps and links")
+      ->capture_default_str();
+  cli.add_option("--state-dir", options.state_dir, "folder of the last good objects")
+      ->capture_default_str();
+  cli.add_option("--hold-socket", options.hold_socket, "keelson-hold's socket [RUN_DIR/hold.sock]");
+  cli.add_option("--metrics-address", options.metrics_address,
+                 "loopback address of /metrics, /healthz and /readyz, or 'off'")
+      ->capture_default_str();
+  cli.add_option("--trust-domain", options.trust_domain)->capture_default_str();
+  cli.add_option("--root-namespace", options.root_namespace, "its policies hold for the whole mesh")
+      ->capture_default_str();
+  cli.add_option("--enrolment-grace", grace_seconds,
+                 "seconds in which other nodes may still send a new pod plaintext")
+      ->capture_default_str();
+  cli.add_option("--log-level", options.log_level)
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+      ->capture_default_str();
+  try {
+    cli.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = cli.exit(error);
+    return {std::nullopt, code == 0 ? 0 : kExitUsage};
+  }
+  options.enrolment_grace = std::chrono::seconds(grace_seconds);
+  if (options.hold_socket.empty()) options.hold_socket = options.run_dir + "/hold.sock";
+  return {options, 0};
+}
+
+}  // namespace keelson

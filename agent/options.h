@@ -1,0 +1,32 @@
+// Options: the agent's command line, checked. Parsing prints help, version and usage errors itself.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+namespace keelson {
+
+struct Options {
+  std::string node_name;
+  std::string manifests_dir;
+  std::string nodestate_dir;  // empty: this node stands alone
+  std::string run_dir = "/run/keelson";
+  std::string pin_dir = "/sys/fs/bpf/keelson";
+  std::string state_dir = "/var/lib/keelson";
+  std::string hold_socket;                          // default: RUN_DIR/hold.sock
+  std::string metrics_address = "127.0.0.1:15020";  // "off": none
+  std::string trust_domain = "cluster.local";
+  std::string root_namespace = "keelson-system";
+  std::chrono::seconds enrolment_grace{30};
+  std::string log_level = "info";
+};
+
+struct ParsedOptions {
+  std::optional<Options> options;  // nothing: exit with `exit_code`
+  int exit_code = 0;
+};
+
+ParsedOptions parse_options(int argc, char** argv);
+
+}  // namespace keelson
