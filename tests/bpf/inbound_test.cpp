@@ -1,6 +1,11 @@
 // What reaches a pod, and where: plaintext, HBONE, probes, attested connections and thieves, on
 // real sockets with sk_lookup attached.
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <poll.h>
+
+#include <array>
 
 #include "hook_test.h"
 
@@ -184,6 +189,28 @@ TEST_P(Inbound, SourceCheckDropsWhatThePodDoesNotOwn) {
   EXPECT_EQ(honest, 0);
   EXPECT_EQ(between, before);
   EXPECT_GT(after, between);
+}
+
+TEST_P(Inbound, SourceCheckDropsTruncatedHeaders) {
+  programs_->put("ks_interface", lab_->host_interface(kPodA), ks_interface{lab_->cookie(kPodA)});
+  lab_->attach_source_check(kPodA);
+  const Fd raw = lab_->socket(kPodA, AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
+  const uint16_t type = family() == AF_INET ? ETH_P_IP : ETH_P_IPV6;
+  std::array<uint8_t, ETH_HLEN + 12> frame{};
+  frame.fill(0xff);  // to everybody
+  frame[12] = static_cast<uint8_t>(type >> 8);
+  frame[13] = static_cast<uint8_t>(type);
+  frame[ETH_HLEN] = family() == AF_INET ? 0x45 : 0x60;
+  sockaddr_ll to{};
+  to.sll_family = AF_PACKET;
+  to.sll_ifindex = static_cast<int>(lab_->interface(kPodA));
+  const uint64_t before = programs_->count(KS_REASON_packet_malformed);
+  const ssize_t sent = sendto(raw.get(), frame.data(), frame.size(), 0,
+                              reinterpret_cast<const sockaddr*>(&to), sizeof(to));
+  const uint64_t after = programs_->count(KS_REASON_packet_malformed);
+  lab_->detach_source_check(kPodA);
+  EXPECT_EQ(sent, static_cast<ssize_t>(frame.size()));
+  EXPECT_EQ(after, before + 1);
 }
 
 }  // namespace keelson::test

@@ -98,6 +98,12 @@ void PodLab::shell(Place place, const std::string& commands) const {
   if (std::system(line.c_str()) != 0) throw std::runtime_error("failed: " + line);
 }
 
+uint32_t PodLab::interface(Place pod) const {
+  uint32_t index = 0;
+  within(pod, [&] { index = if_nametoindex("eth0"); });
+  return index;
+}
+
 void PodLab::attach_source_check(Place pod) const {
   within(kNode, [&] {
     LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(host_interface(pod)),

@@ -29,6 +29,7 @@ class PodLab {
   int netns(Place place) const { return places_[place].netns.get(); }
   // 10.94.0.n or fd94::n
   static IpAddress ip(Place place, int family);
+  uint32_t interface(Place pod) const;  // index of its eth0
   uint32_t host_interface(Place pod) const { return places_[pod].host_ifindex; }
 
   // Rows of both pods as after enrolment, nothing else; drops all other configuration.
