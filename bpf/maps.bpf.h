@@ -231,7 +231,8 @@ struct {
 } ks_events SEC(".maps");
 
 /* ks_counters. index: ks_reason. Written by the programs, summed over CPUs by the agent. Unit:
- * decisions for connect and sock_ops, packets for sk_lookup and source_check. */
+ * connections where connect or sock_ops counts, packets where sk_lookup or source_check does
+ * (refusals, and what nobody vouches for). */
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, KS_REASONS_MAX);

@@ -53,11 +53,14 @@ int ks_sk_lookup(struct bpf_sk_lookup* ctx) {
   if (addr_is_loopback(&key.destination)) return SK_PASS;
 
   struct lookup_plan plan = {};
-  lookup_decide(&key, &plan);
+  bool attested = lookup_decide(&key, &plan);
   if (plan.allow && plan.role != KS_ROLE_NONE) {
     __u32 failed = steer(ctx, plan.slot, plan.role);
     if (failed) lookup_refuse(&plan, failed);
   }
+  /* Attested connections are counted where they start and where they are established: this program
+   * may run more than once for each. */
+  if (plan.allow && attested) return SK_PASS;
   flow_count(plan.reason);
   if (plan.allow) return SK_PASS;
   lookup_report(&key, &plan);

@@ -8,10 +8,12 @@
 /* Set by the loader before loading: seeds the hash that picks capture ports. */
 const volatile __u64 ks_boot_key = 0;
 
-/* Events of connect: of applications every path but `self`; of the proxy and the node refusals. */
+/* Every decision is counted once: here, or for `direct` when the receiver is established (its
+ * policy still has a say). Events: of applications every path but `self`; of the proxy and the node
+ * refusals. */
 static __always_inline void connect_report(const struct connect_dial* dial,
                                            const struct connect_plan* plan) {
-  flow_count(plan->reason);
+  if (plan->reason != KS_REASON_direct) flow_count(plan->reason);
   bool refused = plan->action == CONNECT_REFUSE;
   bool shown = plan->reason == KS_REASON_captured || plan->reason == KS_REASON_passthrough;
   if (!refused && !shown) return;

@@ -42,8 +42,9 @@ static __always_inline void on_connecting_side(struct bpf_sock_ops* ctx, __u32 o
 static __always_inline void report_direct(const struct ks_tuple_key* key,
                                           const struct ks_attestation* tuple, __u64 identity,
                                           bool to_our_listener) {
-  struct ks_event* event = flow_event(to_our_listener ? KS_REASON_direct_l7 : KS_REASON_direct,
-                                      KS_HOOK_ESTABLISHED, KS_ALLOW);
+  __u16 reason = to_our_listener ? KS_REASON_direct_l7 : KS_REASON_direct;
+  flow_count(reason);
+  struct ks_event* event = flow_event(reason, KS_HOOK_ESTABLISHED, KS_ALLOW);
   if (!event) return;
   event->source_pod = tuple->source_pod;
   event->source_identity = tuple->source_identity;

@@ -1,5 +1,7 @@
 // What an enrolled pod's connect() becomes: capture, direct, self, passthrough or EPERM, on real
 // sockets with the hooks attached.
+#include <poll.h>
+
 #include "hook_test.h"
 
 namespace keelson::test {
@@ -128,6 +130,7 @@ TEST_P(Outbound, DirectReachesTheAppOnceWithTheCallersIdentity) {
   const Fd app = lab_->listen(kPodB, family(), 8080);
   const Endpoint dialled{service_address(), 80};
   lab_->put_service(dialled, 9, 0, {of(kPodB, 8080)});
+  const uint64_t before = programs_->count(KS_REASON_direct);
   const Fd client = lab_->socket(kPodA, family());
   ASSERT_EQ(dial(client, dialled), 0);
   Endpoint shown;
@@ -142,6 +145,7 @@ TEST_P(Outbound, DirectReachesTheAppOnceWithTheCallersIdentity) {
   EXPECT_EQ(budget_of(kPodA), 0u);
   const auto events = programs_->take_events();
   ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(programs_->count(KS_REASON_direct), before + 1);
   EXPECT_EQ(events[0].reason, KS_REASON_direct);
   EXPECT_EQ(events[0].hook, KS_HOOK_ESTABLISHED);
   EXPECT_EQ(events[0].destination_identity, kIdentityB);
@@ -345,6 +349,26 @@ TEST_P(Outbound, TheTupleOfAnUnansweredSynLivesUntilTheClientGivesUp) {
   EXPECT_EQ(programs_->count(KS_REASON_tuple_closed), before + 1);
   EXPECT_EQ(programs_->size("ks_tuple"), 0u);
   EXPECT_EQ(budget_of(kPodA), 0u);
+}
+
+TEST_P(Outbound, ASynThatIsSentAgainRefreshesItsTuple) {
+  lab_->shell(kPodB, "ip link set eth0 down");
+  const Fd client = lab_->socket(kPodA, family(), SOCK_STREAM | SOCK_NONBLOCK);
+  dial(client, of(kPodB, 8080));
+  ks_tuple_key key{};
+  bpf_map_get_next_key(programs_->map("ks_tuple"), nullptr, &key);
+  const auto written = programs_->get<ks_attestation>("ks_tuple", key);
+  auto refreshed = written;
+  pollfd never{client.get(), 0, 0};
+  for (int i = 0; i < 300 && refreshed && refreshed->written_ns == written->written_ns; i++) {
+    poll(&never, 1, 10);  // the first retransmission comes after one second
+    refreshed = programs_->get<ks_attestation>("ks_tuple", key);
+  }
+  lab_->restore_link(kPodB);
+  ASSERT_TRUE(written);
+  ASSERT_TRUE(refreshed);
+  EXPECT_GT(refreshed->written_ns, written->written_ns);
+  EXPECT_EQ(refreshed->source_identity, kIdentityA);
 }
 
 TEST_P(Outbound, TheSweeperRemovesOldTuplesAndGivesTheBudgetBack) {
