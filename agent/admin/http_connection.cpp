@@ -1,0 +1,287 @@
+#include "admin/http_connection.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include "admin/views.h"
+
+namespace keelson::admin {
+namespace {
+
+constexpr size_t kDiscardBytesMax = 256u << 10;  // read and dropped while closing
+
+http::h1::Limits parser_limits(const HttpLimits& limits) {
+  http::h1::Limits parser;
+  parser.head_bytes = limits.head_bytes_max;
+  parser.target_bytes = std::min(parser.target_bytes, limits.head_bytes_max);
+  return parser;
+}
+
+int status_of(Reason reason) noexcept {
+  switch (reason) {
+    case Reason::http_head_too_large:
+    case Reason::http_too_many_headers:
+      return 431;
+    case Reason::http_target_too_long:
+      return 414;
+    case Reason::http_version_unsupported:
+      return 505;
+    default:
+      return 400;
+  }
+}
+
+std::string head_text(const Response& response, bool chunked, bool keep_alive) {
+  const auto status = static_cast<uint16_t>(response.status);
+  std::string text = "HTTP/1.1 " + std::to_string(status) + " " +
+                     std::string(http::reason_phrase(status)) +
+                     "\r\ncontent-type: " + response.content_type +
+                     "\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n";
+  if (response.status == 405) text += "allow: GET\r\n";
+  if (response.stream == nullptr)
+    text += "content-length: " + std::to_string(response.body.size()) + "\r\n";
+  else if (chunked)
+    text += "transfer-encoding: chunked\r\n";
+  if (!keep_alive) text += "connection: close\r\n";
+  return text + "\r\n";
+}
+
+// RFC 9112 7.1. Never called with an empty text: that would be the last chunk.
+std::string chunk_of(const std::string& text) {
+  std::array<char, 16> size{};
+  const auto end = std::to_chars(size.data(), size.data() + size.size(), text.size(), 16).ptr;
+  return std::string(size.data(), end) + "\r\n" + text + "\r\n";
+}
+
+}  // namespace
+
+HttpConnection::HttpConnection(io::EventLoop& loop, std::unique_ptr<io::TcpStream> stream,
+                               Surface surface, Handler& handler, BlockPool& pool,
+                               const HttpLimits& limits, std::function<void()> schedule)
+    : stream_(std::move(stream)),
+      surface_(surface),
+      handler_(handler),
+      limits_(limits),
+      schedule_(std::move(schedule)),
+      parser_(http::h1::Parser::Role::kRequests, parser_limits(limits)),
+      input_(pool),
+      output_(pool),
+      deadline_(loop, [this] {
+        is_late_ = true;
+        schedule_();
+      }) {
+  stream_->observe(this);
+  set_deadline(limits_.request);
+}
+
+HttpConnection::~HttpConnection() {
+  stream_->observe(nullptr);
+}
+
+void HttpConnection::set_deadline(std::chrono::milliseconds delay) {
+  is_late_ = false;
+  deadline_.start(delay);
+}
+
+bool HttpConnection::work() {
+  if (is_late_) return false;  // destroying the stream resets it: the client sees no clean end
+  for (;;) {
+    const State before = state_;
+    const bool alive = state_ == State::kReading     ? work_reading()
+                       : state_ == State::kAnswering ? work_answering()
+                                                     : work_closing();
+    if (!alive) return false;
+    if (state_ == before) return true;  // waiting: for bytes, for room, or for the stream
+  }
+}
+
+bool HttpConnection::work_reading() {
+  for (;;) {
+    if (!feed()) return true;  // answered: the state has changed
+    bool progressed = false;
+    if (!read_more(progressed)) return false;
+    if (progressed) continue;
+    if (!is_over_) return true;
+    if (!parser_.is_between_messages()) return false;
+    state_ = State::kClosing;
+    return true;
+  }
+}
+
+// Returns false when the connection broke.
+bool HttpConnection::read_more(bool& progressed) {
+  const auto result = io::read_into(*stream_, input_);
+  if (!result) return false;
+  progressed = result->is_data();
+  is_over_ = is_over_ || result->is_eof();
+  if (progressed && !in_request_ && state_ == State::kReading) {
+    in_request_ = true;
+    set_deadline(limits_.request);
+  }
+  return true;
+}
+
+// Gives the parser what there is. False: a request is complete or refused, and is being answered.
+bool HttpConnection::feed() {
+  while (!input_.empty()) {
+    const auto taken = parser_.feed(input_.front(), *this);
+    if (!taken) {
+      refuse(status_of(taken.error().reason), taken.error().reason);
+      return false;
+    }
+    input_.consume(*taken);
+    if (has_head_ && has_body_) {  // nothing here takes a body
+      refuse(413, Reason::bad_usage);
+      return false;
+    }
+    if (parser_.is_complete()) {
+      answer();
+      return false;
+    }
+  }
+  return true;
+}
+
+void HttpConnection::on_head(http::MessageHead& head, http::h1::BodyKind body) {
+  head_ = std::move(head);
+  has_head_ = true;
+  has_body_ = body == http::h1::BodyKind::kChunked || body == http::h1::BodyKind::kTunnel ||
+              (body == http::h1::BodyKind::kLength && head_.content_length.value_or(0) > 0);
+}
+
+void HttpConnection::on_body(std::span<const std::byte>) {
+  has_body_ = true;
+}
+
+void HttpConnection::on_end(http::HeaderList&) {}
+
+void HttpConnection::answer() {
+  keep_alive_ = parser_.info().keeps_alive;
+  auto request = parse_target(head_.target);
+  if (!request) {
+    refuse(400, request.error().reason);
+    return;
+  }
+  request->surface = surface_;
+  request->method = head_.method;
+  begin(handler_.handle(*request));
+}
+
+// Where the next request would begin is unknown after this one, so the connection ends.
+void HttpConnection::refuse(int status, Reason reason) {
+  keep_alive_ = false;
+  begin({status, "application/json",
+         error_json(reason, reason_text(reason), "keelsonctl --help") + "\n", nullptr});
+}
+
+void HttpConnection::begin(Response response) {
+  response_ = std::move(response);
+  const bool is_head = head_.method == "HEAD";
+  chunked_ = response_.stream != nullptr && head_.version == http::Version::kHttp11;
+  if (response_.stream != nullptr && !chunked_) keep_alive_ = false;  // the end is the close
+  const bool written = output_.append(head_text(response_, chunked_, keep_alive_));
+  if (!written) keep_alive_ = false;
+  body_sent_ = 0;
+  body_done_ = is_head || !written;
+  if (is_head) response_.stream.reset();
+  if (response_.stream != nullptr) {
+    response_.stream->set_wake(schedule_);
+    deadline_.stop();
+  } else {
+    set_deadline(limits_.stalled);
+  }
+  state_ = State::kAnswering;
+}
+
+bool HttpConnection::work_answering() {
+  for (;;) {
+    const bool added = fill_output();
+    const size_t before = output_.size();
+    if (before > 0) {
+      const auto written = stream_->write(output_);
+      if (!written) return false;
+      if (*written > 0 && response_.stream == nullptr) set_deadline(limits_.stalled);
+    }
+    if (!output_.empty()) break;  // no room: on_writable() comes
+    if (body_done_) return finish_answer();
+    if (!added && before == 0) break;  // the stream has nothing: its wake comes
+  }
+  return watch_for_end();
+}
+
+// Moves a part of the answer's body to the output. True when something was added.
+bool HttpConnection::fill_output() {
+  const size_t before = output_.size();
+  while (!body_done_ && output_.size() < limits_.output_bytes_max) {
+    if (response_.stream == nullptr) {
+      const std::string_view rest = std::string_view(response_.body).substr(body_sent_);
+      const auto part = rest.substr(0, limits_.output_bytes_max - output_.size());
+      if (!output_.append(part)) break;  // the pool is empty: what is queued goes first
+      body_sent_ += part.size();
+      body_done_ = body_sent_ == response_.body.size();
+      continue;
+    }
+    const auto line = response_.stream->next();
+    if (line) {
+      if (output_.append(chunked_ ? chunk_of(*line) : *line)) continue;
+      keep_alive_ = false;  // no memory: the body ends here, without the last chunk
+      body_done_ = true;
+      break;
+    }
+    if (!response_.stream->is_finished()) break;
+    body_done_ = true;
+    if (chunked_ && !output_.append(std::string_view("0\r\n\r\n"))) keep_alive_ = false;
+  }
+  return output_.size() > before;
+}
+
+bool HttpConnection::finish_answer() {
+  response_ = {};
+  head_.clear();
+  has_head_ = has_body_ = false;
+  if (!keep_alive_) {
+    if (!stream_->shutdown_write()) return false;
+    set_deadline(limits_.closing);
+    state_ = State::kClosing;
+    return true;
+  }
+  parser_.next();
+  in_request_ = !input_.empty();
+  set_deadline(in_request_ ? limits_.request : limits_.idle);
+  state_ = State::kReading;
+  return true;
+}
+
+// While an answer is on its way the client may go away, which ends a stream nobody reads any more.
+// More requests may come too: they wait in `input_` as far as its bound goes, then in the kernel.
+bool HttpConnection::watch_for_end() {
+  while (!is_over_ && input_.size() < limits_.head_bytes_max) {
+    bool progressed = false;
+    if (!read_more(progressed)) return false;
+    if (!progressed) break;
+  }
+  // A client may close its sending side and still read what there is, but not wait for more: it
+  // may as well be gone, and without a write nothing would tell.
+  const bool waits_for_more = response_.stream != nullptr && output_.empty() && !body_done_;
+  return !(is_over_ && waits_for_more);
+}
+
+// A close with unread input would make the kernel reset the connection, and the client might lose
+// the answer; so read until its end, within bounds.
+bool HttpConnection::work_closing() {
+  if (!stream_->shutdown_write()) return false;
+  input_.clear();
+  while (!is_over_ && discarded_bytes_ < kDiscardBytesMax) {
+    bool progressed = false;
+    if (!read_more(progressed)) return false;
+    discarded_bytes_ += input_.size();
+    input_.clear();
+    if (!progressed && !is_over_) return true;
+  }
+  stream_->close_orderly();
+  return false;
+}
+
+}  // namespace keelson::admin

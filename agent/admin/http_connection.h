@@ -1,0 +1,95 @@
+// HttpConnection: one client of the admin server: reads a request, asks the Handler, writes the
+// answer, and only then reads on (pipelined requests are answered in order, one at a time).
+// Bounded in everything: request bytes, bytes waiting to be written, time for a request, time for
+// an answer to be taken. A stream is pulled only while its bytes go out; it has no time limit.
+// Agent loop only. work() is called by the HttpServer's turn, never from a stream's callback.
+//
+//   kReading -> kAnswering -> kReading | kClosing -> gone
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "admin/handler.h"
+#include "base/block_pool.h"
+#include "base/buffer_chain.h"
+#include "http/h1/parser.h"
+#include "io/tcp_stream.h"
+#include "io/timer.h"
+
+namespace keelson::admin {
+
+struct HttpLimits {
+  size_t connections_max = 64;                // each listener; more are closed at once, counted
+  size_t head_bytes_max = 16384;              // more: 431
+  size_t output_bytes_max = 64u << 10;        // waiting to be written, one connection
+  std::chrono::milliseconds request{10'000};  // from its first byte (or accept) to its last
+  std::chrono::milliseconds idle{60'000};     // between requests
+  std::chrono::milliseconds stalled{30'000};  // no byte of an answer was taken; streams: no limit
+  std::chrono::milliseconds closing{1'000};   // for the client's end after ours
+};
+
+class HttpConnection final : public io::StreamObserver, private http::h1::Sink {
+ public:
+  // `schedule` asks for a work() in the loop's next turn; handler, pool and limits outlive it.
+  HttpConnection(io::EventLoop& loop, std::unique_ptr<io::TcpStream> stream, Surface surface,
+                 Handler& handler, BlockPool& pool, const HttpLimits& limits,
+                 std::function<void()> schedule);
+  ~HttpConnection();
+  HttpConnection(const HttpConnection&) = delete;
+  HttpConnection& operator=(const HttpConnection&) = delete;
+
+  // Does what can be done now. False: the connection is over, destroy it.
+  bool work();
+
+  Surface surface() const noexcept { return surface_; }
+
+ private:
+  enum class State : uint8_t { kReading, kAnswering, kClosing };
+
+  void on_readable() noexcept override { schedule_(); }
+  void on_writable() noexcept override { schedule_(); }
+  void on_head(http::MessageHead& head, http::h1::BodyKind body) override;
+  void on_body(std::span<const std::byte> bytes) override;
+  void on_end(http::HeaderList& trailers) override;
+
+  bool work_reading();
+  bool work_answering();
+  bool work_closing();
+  bool read_more(bool& progressed);
+  bool feed();
+  void answer();
+  void refuse(int status, Reason reason);
+  void begin(Response response);
+  bool fill_output();
+  bool finish_answer();
+  bool watch_for_end();
+  void set_deadline(std::chrono::milliseconds delay);
+
+  const std::unique_ptr<io::TcpStream> stream_;
+  const Surface surface_;
+  Handler& handler_;
+  const HttpLimits& limits_;
+  const std::function<void()> schedule_;
+  State state_ = State::kReading;
+  http::h1::Parser parser_;
+  BufferChain input_;
+  BufferChain output_;
+  http::MessageHead head_;
+  bool has_head_ = false;
+  bool has_body_ = false;
+  bool in_request_ = false;  // a byte of the next request has come
+  bool keep_alive_ = true;
+  bool chunked_ = false;
+  bool is_over_ = false;  // the client ended its side
+  Response response_;
+  size_t body_sent_ = 0;
+  bool body_done_ = true;
+  io::Timer deadline_;
+  bool is_late_ = false;
+  size_t discarded_bytes_ = 0;
+};
+
+}  // namespace keelson::admin

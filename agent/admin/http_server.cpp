@@ -1,0 +1,76 @@
+#include "admin/http_server.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace keelson::admin {
+
+HttpServer::HttpServer(io::EventLoop& loop, Handler& handler, HttpLimits limits)
+    : loop_(loop), handler_(handler), limits_(limits), turn_timer_(loop, [this] { turn(); }) {}
+
+HttpServer::~HttpServer() = default;
+
+Result<void> HttpServer::listen_unix(const std::string& path) {
+  KS_ASSIGN(Fd fd, io::listen_unix(path, 0600));
+  return serve(std::move(fd), Surface::kOwner);
+}
+
+Result<Endpoint> HttpServer::listen_tcp(const Endpoint& at) {
+  if (!at.address.is_loopback())
+    return fail(Reason::bad_value, ErrorSource::kConfig,
+                "metrics and health are served on loopback only, not on " + at.to_string());
+  KS_ASSIGN(Fd fd, io::listen_tcp(at));
+  sockaddr_storage bound{};
+  socklen_t length = sizeof bound;
+  if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&bound), &length) < 0)
+    return fail_errno(Reason::io_error, errno, "getsockname " + at.to_string());
+  KS_ASSIGN(const Endpoint endpoint, Endpoint::from_sockaddr(bound));
+  KS_TRY(serve(std::move(fd), Surface::kNode));
+  return endpoint;
+}
+
+Result<void> HttpServer::serve(Fd listening, Surface surface) {
+  KS_ASSIGN(auto listener,
+            io::Listener::open(loop_, std::move(listening), [this, surface](io::Socket socket) {
+              accept(std::move(socket), surface);
+            }));
+  listeners_.push_back(std::move(listener));
+  return {};
+}
+
+void HttpServer::accept(io::Socket socket, Surface surface) {
+  const auto open = std::count_if(connections_.begin(), connections_.end(), [&](const auto& entry) {
+    return entry.second->surface() == surface;
+  });
+  if (static_cast<size_t>(open) >= limits_.connections_max) {
+    ++counts_.refused;
+    return;
+  }
+  auto stream = io::TcpStream::open(loop_, std::move(socket));
+  if (!stream) {
+    ++counts_.refused;
+    return;
+  }
+  ++counts_.accepted;
+  const uint64_t id = next_id_++;
+  connections_.emplace(
+      id, std::make_unique<HttpConnection>(loop_, std::move(*stream), surface, handler_, pool_,
+                                           limits_, [this, id] { schedule(id); }));
+  schedule(id);  // a new stream is first read, then waited for
+}
+
+void HttpServer::schedule(uint64_t id) {
+  if (std::find(due_.begin(), due_.end(), id) != due_.end()) return;
+  due_.push_back(id);
+  if (due_.size() == 1) turn_timer_.start(std::chrono::milliseconds(0));
+}
+
+void HttpServer::turn() {
+  // What a connection's work makes due, another one's or its own, waits for the next turn.
+  for (const uint64_t id : std::exchange(due_, {})) {
+    const auto found = connections_.find(id);
+    if (found != connections_.end() && !found->second->work()) connections_.erase(found);
+  }
+}
+
+}  // namespace keelson::admin

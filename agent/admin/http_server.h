@@ -1,0 +1,57 @@
+// HttpServer: HTTP/1.1 for one Handler on listening sockets, on the agent loop. Owns connections
+// and runs each of them in turns of the loop (a stream's callback only asks for a turn), so that a
+// handler is never called from inside another call. It never blocks: see http_connection.h for the
+// bounds. It knows no paths; see api.h.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "admin/http_connection.h"
+#include "io/listener.h"
+
+namespace keelson::admin {
+
+class HttpServer {
+ public:
+  struct Counts {
+    uint64_t accepted = 0;
+    uint64_t refused = 0;  // over connections_max
+  };
+
+  HttpServer(io::EventLoop& loop, Handler& handler, HttpLimits limits = {});
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  // `path`: RUN_DIR/agent.sock; mode 0600, Surface::kOwner.
+  Result<void> listen_unix(const std::string& path);
+  // Loopback only (Reason::bad_value otherwise), Surface::kNode. Returns the address with its port.
+  Result<Endpoint> listen_tcp(const Endpoint& at);
+  // A listening socket from elsewhere, e.g. kept by hold.
+  Result<void> serve(Fd listening, Surface surface);
+
+  size_t connections() const noexcept { return connections_.size(); }
+  const Counts& counts() const noexcept { return counts_; }
+
+ private:
+  void accept(io::Socket socket, Surface surface);
+  void schedule(uint64_t id);
+  void turn();
+
+  io::EventLoop& loop_;
+  Handler& handler_;
+  const HttpLimits limits_;
+  BlockPool pool_;
+  std::vector<std::unique_ptr<io::Listener>> listeners_;
+  std::unordered_map<uint64_t, std::unique_ptr<HttpConnection>> connections_;
+  std::vector<uint64_t> due_;
+  io::Timer turn_timer_;
+  uint64_t next_id_ = 1;
+  Counts counts_;
+};
+
+}  // namespace keelson::admin
