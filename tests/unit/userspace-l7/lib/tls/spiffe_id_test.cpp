@@ -19,8 +19,9 @@ TEST(SpiffeId, ReadsAndWritesTheOneSpelling) {
 }
 
 TEST(SpiffeId, AcceptsWhatTheSpecificationAllowsInATrustDomain) {
-  for (const std::string domain :
-       {"a", "td-1", "my_domain.example", "10.0.0.1", std::string(255, 'd').c_str()})
+  using namespace std::string_literals;
+  for (const std::string& domain :
+       {"a"s, "td-1"s, "my_domain.example"s, "10.0.0.1"s, std::string(255, 'd')})
     EXPECT_TRUE(SpiffeId::make(domain, "ns", "sa")) << domain;
 }
 
