@@ -1,13 +1,12 @@
 // Builder: change sets of the wire (keelson.proto) -> RuntimeConfig. A change set is applied as a
 // whole at its Commit or not at all; the last good configuration stays. Identities bring their key
 // material as descriptors of sealed memfds. One thread (the proxy's link thread).
-// The only other file that sees generated types is encode.cpp.
+// Only builder.cpp and encode.cpp see generated types.
 #pragma once
 
-#include <map>
+#include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,21 +17,10 @@
 
 namespace keelson::config {
 
-inline constexpr uint32_t kLinkProtocolVersion = 1;
-inline constexpr size_t kPacketBytesMax = 60 * 1024;  // larger entries travel in a sealed memfd
-inline constexpr size_t kDetachedBytesMax = 64 << 20;
-
 // The kernel maps that come with the node resource.
 struct ProxyMaps {
   Fd sockets;  // ks_socket, read only
   Fd notes;    // ks_note
-};
-
-struct Hello {
-  uint32_t protocol = kLinkProtocolVersion;
-  std::string version;
-  uint32_t pid = 0;
-  uint32_t workers = 0;
 };
 
 // What a packet asked for, beside changing the draft.
@@ -47,18 +35,23 @@ struct PacketOutcome {
 
 class Builder {
  public:
-  Builder();
+  // Reads a sealed memfd (link/memfd.h does).
+  using SealedReader = std::function<Result<std::string>(const Fd& memfd)>;
+
+  explicit Builder(SealedReader read_sealed);
   ~Builder();
 
   // Error (message_malformed): the packet is no packet of this protocol; drop the connection.
   Result<PacketOutcome> on_packet(std::string_view bytes, std::vector<Fd> fds);
-  // A new connection: its first change set must be full.
+  // A new connection: a change set that an earlier one left unfinished is forgotten.
   void on_connected();
 
  private:
   struct Draft;
+  struct Reader;
+
+  SealedReader read_sealed_;
   std::unique_ptr<Draft> draft_;
-  std::shared_ptr<const RuntimeConfig> current_;
 };
 
 }  // namespace keelson::config
