@@ -4,6 +4,7 @@ namespace keelson::io {
 
 EventLoop::EventLoop() : mailbox_([this] { uv_async_send(wakeup_.get()); }) {
   KS_ASSERT(uv_loop_init(&loop_) == 0);
+  loop_.data = &callbacks_;
   const int status = wakeup_.open(this, [this](uv_async_t* handle) {
     return uv_async_init(&loop_, handle, [](uv_async_t* async) {
       if (EventLoop** loop = Wakeup::payload_of(async))

@@ -62,6 +62,7 @@ class EventLoop {
   using Wakeup = Handle<uv_async_t, EventLoop*>;
 
   uv_loop_t loop_;
+  uint64_t callbacks_ = 0;  // reached through loop_.data
   Wakeup wakeup_;
   Mailbox<Task> mailbox_;
 };

@@ -6,6 +6,7 @@
 
 #include <uv.h>
 
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -52,9 +53,11 @@ class Handle {
     return &node_->handle;
   }
 
-  // For trampolines: the payload of a handle that libuv calls back, nullptr once it is closing.
+  // For trampolines, once a call: the payload of a handle that libuv calls back, nullptr once it is
+  // closing.
   static Payload* payload_of(T* handle) noexcept {
     Node* node = static_cast<Node*>(handle->data);
+    ++*static_cast<uint64_t*>(handle->loop->data);  // EventLoop's count of callbacks
     return node->is_closing ? nullptr : &node->payload;
   }
 
