@@ -115,6 +115,15 @@ struct Loader::Programs {
   int budget_map() const { return bpf_map__fd(sock_ops->maps.ks_budget); }
 };
 
+Result<uint64_t> own_netns_cookie() {
+  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  uint64_t cookie = 0;
+  socklen_t length = sizeof cookie;
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) != 0)
+    return fail_errno(Reason::kernel_feature_missing, errno, "SO_NETNS_COOKIE");
+  return cookie;
+}
+
 std::string take_libbpf_warning() {
   return std::exchange(libbpf_warning, {});
 }

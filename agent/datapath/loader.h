@@ -57,6 +57,9 @@ class Loader final : public PodHooks {
   bool tcx_;
 };
 
+// Of the calling thread's network namespace: the key of the node's own ks_pod row.
+Result<uint64_t> own_netns_cookie();
+
 // Last message of libbpf that it calls a warning, for people; empties it. Loading happens on one
 // thread, but the callback is the process's.
 std::string take_libbpf_warning();

@@ -39,6 +39,7 @@ class Hold {
   virtual Result<void> adopt(std::string_view pod, ks_family family, ks_role role,
                              int listener) = 0;
   virtual Result<PodListeners> listeners(std::string_view pod) = 0;
+  virtual Result<std::vector<ListedPod>> list_all() = 0;  // every registered pod
   // Grows whenever hold may be another process than before; 0: never reached.
   virtual uint64_t connections() const noexcept = 0;
 };
@@ -54,13 +55,13 @@ class HoldClient final : public Hold {
   Result<void> forget(std::string_view pod) override;
   Result<void> adopt(std::string_view pod, ks_family family, ks_role role, int listener) override;
   Result<PodListeners> listeners(std::string_view pod) override;
+  Result<std::vector<ListedPod>> list_all() override;
   uint64_t connections() const noexcept override { return connections_; }
 
   Result<void> put(std::string_view store_key, int fd);
   Result<void> drop(std::string_view store_key);
   Result<Fd> get(std::string_view store_key);  // not_found
   Result<ListedPod> list(uint32_t index);      // not_found past the end
-  Result<std::vector<ListedPod>> list_all();   // all registered pods
   Result<std::vector<Fd>> sockets(std::string_view pod, ks_family family, ks_role role,
                                   uint32_t count);  // may be fewer than asked
 

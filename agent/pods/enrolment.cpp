@@ -1,0 +1,320 @@
+#include "pods/enrolment.h"
+
+#include <algorithm>
+#include <set>
+
+namespace keelson::pods {
+namespace {
+
+uint64_t nanoseconds(MonotonicTime time) {
+  using std::chrono::duration_cast;
+  return static_cast<uint64_t>(
+      duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count());
+}
+
+compile::LocalPod facts_of(const std::string& uid, const link::HoldPod& seen) {
+  compile::LocalPod facts;
+  facts.uid = uid;
+  facts.netns_cookie = seen.netns_cookie;
+  facts.host_ifindex = seen.peer_ifindex;
+  facts.local_port_first = seen.local_port_first;
+  facts.local_port_last = seen.local_port_last;
+  for (uint32_t i = 0; i < seen.address_count; ++i) facts.addresses.emplace_back(seen.addresses[i]);
+  // The kernel's dump order is no property of the pod: unchanged facts must compare equal.
+  std::sort(facts.addresses.begin(), facts.addresses.end());
+  return facts;
+}
+
+Result<void> check_addresses(const WantedPod& wanted, const compile::LocalPod& facts) {
+  for (const IpAddress& declared : wanted.addresses) {
+    if (std::binary_search(facts.addresses.begin(), facts.addresses.end(), declared)) continue;
+    Error error{Reason::address_mismatch, ErrorSource::kKube, true, 0,
+                "pod " + wanted.name + " declares " + declared.to_string() +
+                    ", which no interface in " + wanted.netns_path + " has"};
+    return Failure(std::move(error));
+  }
+  return {};
+}
+
+constexpr ks_role kListenerRoles[] = {KS_ROLE_OUTBOUND, KS_ROLE_HBONE, KS_ROLE_PLAIN};
+
+}  // namespace
+
+Enrolment::Enrolment(link::Hold& hold, datapath::PodHooks& hooks, const Clock& clock,
+                     EnrolmentOptions options)
+    : hold_(hold), hooks_(hooks), clock_(clock), options_(options) {}
+
+void Enrolment::recover(const compile::Rows& rows) {
+  slots_.recover(rows);
+}
+
+bool Enrolment::reconcile(const std::vector<WantedPod>& wanted) {
+  bool changed = false;
+  std::map<std::string_view, const WantedPod*> by_uid;
+  for (const WantedPod& pod : wanted) by_uid[pod.uid] = &pod;
+  const size_t gone =
+      std::erase_if(failed_, [&](const auto& entry) { return !by_uid.contains(entry.first); });
+  if (gone != 0) look_for_orphans_ = true;  // hold or the kernel may have parts of them
+  for (auto pod = enrolled_.begin(); pod != enrolled_.end();) {
+    const auto still = by_uid.find(pod->first);
+    const bool stays =
+        still != by_uid.end() && still->second->netns_path == pod->second.wanted.netns_path;
+    if (!stays) {
+      leave(pod->second);
+      changed = true;
+      pod = enrolled_.erase(pod);
+    } else {
+      pod->second.wanted = *still->second;
+      ++pod;
+    }
+  }
+  if (look_for_orphans_) find_orphans(wanted);
+  for (const WantedPod& pod : wanted) {
+    const auto failed = failed_.find(pod.uid);
+    const bool waits = failed != failed_.end() && failed->second.retry_at > clock_.now() &&
+                       failed->second.wanted.netns_path == pod.netns_path;
+    if (!enrolled_.contains(pod.uid) && !waits) changed |= try_enrol(pod);
+  }
+  return changed;
+}
+
+bool Enrolment::retry() {
+  if (look_for_orphans_) {
+    std::vector<WantedPod> wanted;
+    for (const auto& [uid, pod] : enrolled_) wanted.push_back(pod.wanted);
+    for (const auto& [uid, pod] : failed_) wanted.push_back(pod.wanted);
+    find_orphans(wanted);
+  }
+  std::vector<WantedPod> due;
+  for (const auto& [uid, failed] : failed_)
+    if (failed.retry_at <= clock_.now() && !enrolled_.contains(uid)) due.push_back(failed.wanted);
+  bool changed = false;
+  for (const WantedPod& pod : due) changed |= try_enrol(pod);
+  return changed;
+}
+
+// Tells a hold that is new to us, or was restarted, everything that it cannot know.
+Result<void> Enrolment::meet_hold() {
+  if (met_connection_ != 0 && hold_.connections() == met_connection_) return {};
+  for (auto& [uid, pod] : enrolled_) {
+    auto registered = hold_.register_pod(uid, pod.wanted.netns_path);
+    if (!registered) {
+      note_failure(pod.wanted, registered.error());
+      continue;  // its namespace may just be ending; the others must not wait for it
+    }
+    pod.sock_diag = std::move(registered->sock_diag);
+    for (const ks_family family : {KS_FAMILY_4, KS_FAMILY_6}) {
+      for (const ks_role role : kListenerRoles) {
+        const Fd& listener = pod.listeners[static_cast<size_t>(KS_LISTENER_INDEX(0, family, role))];
+        if (!listener) continue;
+        auto adopted = hold_.adopt(uid, family, role, listener.get());
+        if (!adopted) note_failure(pod.wanted, std::move(adopted).error());
+      }
+    }
+  }
+  // Last, because only with it hold makes listeners: before, every listener has been given back, so
+  // that a proxy which asks in between gets the right ones.
+  KS_TRY(hold_.give_tag_map(hooks_.tag_map()));
+  met_connection_ = hold_.connections();
+  return {};
+}
+
+// Pods that hold or the kernel still have and nobody wants (this agent was restarted, or enrolment
+// stopped half-way) are taken out like any leaving pod.
+void Enrolment::find_orphans(const std::vector<WantedPod>& wanted) {
+  const auto listed = hold_.list_all();
+  if (!listed) return;  // hold does not answer: try_enrol reports it, the next call tries again
+  std::set<std::string_view> uids;
+  for (const WantedPod& pod : wanted) uids.insert(pod.uid);
+  std::set<uint64_t> known;
+  for (const auto& [uid, pod] : enrolled_) known.insert(pod.facts.netns_cookie);
+  for (const Leaving& pod : leaving_) known.insert(pod.netns_cookie);
+  for (const link::ListedPod& pod : *listed) {
+    const bool already_known = !known.insert(pod.pod.netns_cookie).second;
+    if (already_known || uids.contains(pod.key)) continue;
+    const auto place = slots_.find(pod.pod.netns_cookie);
+    if (place)
+      leaving_.push_back({pod.key, pod.pod.netns_cookie, place->slot, pod.pod.peer_ifindex});
+    else if (!hold_.forget(pod.key))
+      return;
+  }
+  for (const uint64_t cookie : slots_.cookies()) {
+    if (known.contains(cookie)) continue;
+    const auto place = slots_.find(cookie);
+    leaving_.push_back({"", cookie, place->slot, place->host_ifindex});
+  }
+  look_for_orphans_ = false;
+  orphans_found_ = true;
+}
+
+bool Enrolment::try_enrol(const WantedPod& wanted) {
+  auto enrolled = enrol(wanted);
+  if (!enrolled) {
+    note_failure(wanted, std::move(enrolled).error());
+    return false;
+  }
+  failed_.erase(wanted.uid);
+  enrolled_.insert_or_assign(wanted.uid, std::move(*enrolled));
+  return true;
+}
+
+Result<Enrolment::Enrolled> Enrolment::enrol(const WantedPod& wanted) {
+  KS_ASSIGN(link::Registration registered, hold_.register_pod(wanted.uid, wanted.netns_path));
+  KS_TRY(meet_hold());  // after the first call: only then is it known whether hold is a new one
+  Enrolled pod;
+  pod.wanted = wanted;
+  pod.facts = facts_of(wanted.uid, registered.pod);
+  pod.sock_diag = std::move(registered.sock_diag);
+  KS_TRY(check_addresses(wanted, pod.facts));
+  const auto place = slots_.take(pod.facts.netns_cookie);
+  if (!place)
+    return fail(Reason::pod_slots_exhausted, ErrorSource::kConfig,
+                "pod " + wanted.name + ": all " + std::to_string(KS_PODS_MAX) + " slots are used");
+  pod.facts.slot = place->slot;
+  pod.facts.grace_until_ns =
+      place->fresh ? nanoseconds(clock_.now() + options_.grace) : place->grace_until_ns;
+  const auto attached = [&]() -> Result<void> {
+    KS_ASSIGN(pod.listeners, hold_.listeners(wanted.uid));
+    return attach(pod);
+  }();
+  if (!attached) {
+    // A pod that was enrolled before this agent keeps what it has: refusing beats leaking.
+    if (place->fresh) {
+      const auto undone =
+          hooks_.release(place->slot, pod.facts.host_ifindex, pod.facts.netns_cookie);
+      if (undone) slots_.free(pod.facts.netns_cookie);
+    }
+    return Failure(attached.error());
+  }
+  // Wanted again before it was released: it simply stays.
+  std::erase_if(leaving_, [&](const Leaving& leaving) {
+    return leaving.netns_cookie == pod.facts.netns_cookie;
+  });
+  slots_.set(pod.facts.netns_cookie, pod.facts.grace_until_ns, pod.facts.host_ifindex);
+  return pod;
+}
+
+// The lookup comes last: from then on the pod refuses what its rows do not allow, and what the
+// lookup steers needs its listeners.
+Result<void> Enrolment::attach(const Enrolled& pod) {
+  KS_TRY(hooks_.install_listeners(pod.facts.slot, pod.listeners));
+  if (pod.facts.host_ifindex != 0) KS_TRY(hooks_.attach_source_check(pod.facts.host_ifindex));
+  return hooks_.attach_lookup(pod.facts.slot, pod.wanted.netns_path);
+}
+
+void Enrolment::leave(const Enrolled& pod) {
+  leaving_.push_back(
+      {pod.wanted.uid, pod.facts.netns_cookie, pod.facts.slot, pod.facts.host_ifindex});
+}
+
+void Enrolment::note_failure(const WantedPod& wanted, Error error) {
+  auto [entry, added] = failed_.try_emplace(wanted.uid);
+  Failed& failed = entry->second;
+  failed.wanted = wanted;
+  failed.error = std::move(error);
+  failed.pause = added ? options_.retry_first : std::min(failed.pause * 2, options_.retry_max);
+  failed.retry_at = clock_.now() + failed.pause;
+}
+
+bool Enrolment::self_check() {
+  bool changed = false;
+  std::vector<WantedPod> again;
+  for (auto entry = enrolled_.begin(); entry != enrolled_.end();) {
+    Enrolled& pod = entry->second;
+    auto now = hold_.register_pod(pod.wanted.uid, pod.wanted.netns_path);
+    if (!now) {
+      // Stays enrolled: whatever is in place keeps working while hold is away.
+      note_failure(pod.wanted, std::move(now).error());
+      ++entry;
+      continue;
+    }
+    failed_.erase(entry->first);
+    if (now->pod.netns_cookie != pod.facts.netns_cookie) {  // a new sandbox behind the same path
+      again.push_back(pod.wanted);
+      leaving_.push_back({"", pod.facts.netns_cookie, pod.facts.slot, pod.facts.host_ifindex});
+      entry = enrolled_.erase(entry);
+      changed = true;
+      continue;
+    }
+    changed |= check(pod, *now);
+    pod.sock_diag = std::move(now->sock_diag);
+    repair(pod);
+    ++entry;
+  }
+  const auto met = meet_hold();
+  if (!met)
+    for (const auto& [uid, pod] : enrolled_) note_failure(pod.wanted, met.error());
+  for (const WantedPod& pod : again) try_enrol(pod);
+  return changed;
+}
+
+bool Enrolment::check(Enrolled& pod, const link::Registration& now) {
+  compile::LocalPod fresh = facts_of(pod.wanted.uid, now.pod);
+  if (const auto matches = check_addresses(pod.wanted, fresh); !matches)
+    note_failure(pod.wanted, matches.error());
+  compile::LocalPod& known = pod.facts;
+  const bool same = fresh.addresses == known.addresses &&
+                    fresh.host_ifindex == known.host_ifindex &&
+                    fresh.local_port_first == known.local_port_first &&
+                    fresh.local_port_last == known.local_port_last;
+  if (same) return false;
+  fresh.slot = known.slot;
+  fresh.grace_until_ns = known.grace_until_ns;
+  known = std::move(fresh);
+  slots_.set(known.netns_cookie, known.grace_until_ns, known.host_ifindex);
+  // A family may have come with the new addresses. A hold that lost the listeners refuses here.
+  if (auto listeners = hold_.listeners(known.uid)) pod.listeners = std::move(*listeners);
+  return true;
+}
+
+void Enrolment::repair(const Enrolled& pod) {
+  const bool whole =
+      hooks_.listeners_installed(pod.facts.slot, pod.listeners) &&
+      hooks_.lookup_attached(pod.facts.slot, pod.wanted.netns_path) &&
+      (pod.facts.host_ifindex == 0 || hooks_.source_check_attached(pod.facts.host_ifindex));
+  if (whole) return;
+  const auto attached = attach(pod);
+  if (attached)
+    ++repairs_;
+  else
+    note_failure(pod.wanted, attached.error());
+}
+
+void Enrolment::release_retired(const std::function<bool(uint64_t)>& rows_gone) {
+  std::erase_if(leaving_, [&](const Leaving& pod) {
+    if (!rows_gone(pod.netns_cookie)) return false;
+    // Anything that fails here is tried again at the next call.
+    if (!hooks_.release(pod.slot, pod.host_ifindex, pod.netns_cookie)) return false;
+    const bool replaced = enrolled_.contains(pod.uid);  // same uid, new sandbox: hold's is the new
+    if (!pod.uid.empty() && !replaced && !hold_.forget(pod.uid)) return false;
+    slots_.free(pod.netns_cookie);
+    return true;
+  });
+}
+
+std::vector<compile::LocalPod> Enrolment::pods() const {
+  std::vector<compile::LocalPod> facts;
+  for (const auto& [uid, pod] : enrolled_) facts.push_back(pod.facts);
+  return facts;
+}
+
+std::vector<EnrolmentProblem> Enrolment::problems() const {
+  std::vector<EnrolmentProblem> found;
+  for (const auto& [uid, failed] : failed_)
+    found.push_back({uid, failed.wanted.name, failed.error});
+  return found;
+}
+
+std::optional<MonotonicTime> Enrolment::next_retry() const {
+  std::optional<MonotonicTime> next;
+  for (const auto& [uid, failed] : failed_)  // an enrolled pod's is self_check's business
+    if (!enrolled_.contains(uid) && (!next || failed.retry_at < *next)) next = failed.retry_at;
+  return next;
+}
+
+const Fd* Enrolment::sock_diag(std::string_view uid) const {
+  const auto pod = enrolled_.find(uid);
+  return pod == enrolled_.end() ? nullptr : &pod->second.sock_diag;
+}
+
+}  // namespace keelson::pods

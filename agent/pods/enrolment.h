@@ -1,0 +1,119 @@
+// Enrolment: makes the wanted local pods part of the mesh and takes them out again: keelson-hold
+// (registration, listeners) and kernel hooks per pod, slots, self-check with repair, retries. One
+// pod's failure never stops another's. Agent loop only; every call to hold waits for its answer.
+// Writes no map rows: it tells compile the facts (pods()), and keeps a leaving pod's hooks until
+// the rollout has retired its rows.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "compile/facts.h"
+#include "compile/rows.h"
+#include "datapath/pod_hooks.h"
+#include "link/hold_client.h"
+#include "pods/slots.h"
+
+namespace keelson::pods {
+
+struct WantedPod {
+  std::string uid;
+  std::string name;  // "shop/web-1", for people
+  std::string netns_path;
+  std::vector<IpAddress> addresses;  // as the Pod object declares; all must be on its interfaces
+};
+
+struct EnrolmentProblem {
+  std::string uid;
+  std::string name;
+  Error error;
+};
+
+struct EnrolmentOptions {
+  std::chrono::seconds grace{30};  // ks_pod.grace_until_ns of a newly enrolled pod
+  std::chrono::seconds retry_first{1};
+  std::chrono::seconds retry_max{30};
+};
+
+class Enrolment {
+ public:
+  Enrolment(link::Hold& hold, datapath::PodHooks& hooks, const Clock& clock,
+            EnrolmentOptions options = {});
+
+  // After a restart, before the first reconcile(): slots and grace of pods that the kernel has rows
+  // for, by netns cookie.
+  void recover(const compile::Rows& rows);
+
+  // Enrols new pods; those not wanted any more leave pods() at once. True: pods() changed.
+  bool reconcile(const std::vector<WantedPod>& wanted);
+  // Tries failed pods again whose time has come. True: pods() changed.
+  bool retry();
+  // Reads every pod's facts again and repairs hooks, listeners and a restarted hold. True: pods()
+  // changed. Call it every few seconds.
+  bool self_check();
+  // Un-enrolls for good the leaving pods whose rows are gone, in the safe order: hooks, then hold.
+  void release_retired(const std::function<bool(uint64_t netns_cookie)>& rows_gone);
+
+  // False after a restart while hold does not answer: pods() lacks pods whose rows are in the
+  // kernel, and applying it would take them out of the mesh.
+  bool is_ready_to_apply() const noexcept { return orphans_found_; }
+  std::vector<compile::LocalPod> pods() const;  // by uid
+  std::vector<EnrolmentProblem> problems() const;
+  std::optional<MonotonicTime> next_retry() const;
+  uint64_t repairs() const noexcept { return repairs_; }  // by self_check
+  size_t leaving() const noexcept { return leaving_.size(); }
+  const Fd* sock_diag(std::string_view uid) const;  // null: not enrolled
+
+ private:
+  struct Enrolled {
+    WantedPod wanted;
+    compile::LocalPod facts;
+    link::PodListeners listeners;
+    Fd sock_diag;
+  };
+  struct Leaving {
+    std::string uid;  // empty: hold knows it no more
+    uint64_t netns_cookie = 0;
+    uint32_t slot = 0;
+    uint32_t host_ifindex = 0;
+  };
+  struct Failed {
+    WantedPod wanted;
+    Error error;
+    std::chrono::seconds pause{0};
+    MonotonicTime retry_at;
+  };
+
+  Result<void> meet_hold();
+  void find_orphans(const std::vector<WantedPod>& wanted);
+  bool try_enrol(const WantedPod& wanted);  // true: enrolled
+  Result<Enrolled> enrol(const WantedPod& wanted);
+  Result<void> attach(const Enrolled& pod);
+  void leave(const Enrolled& pod);
+  void note_failure(const WantedPod& wanted, Error error);
+  bool check(Enrolled& pod, const link::Registration& now);  // true: facts changed
+  void repair(const Enrolled& pod);
+
+  link::Hold& hold_;
+  datapath::PodHooks& hooks_;
+  const Clock& clock_;
+  EnrolmentOptions options_;
+  Slots slots_;
+  std::map<std::string, Enrolled, std::less<>> enrolled_;
+  std::map<std::string, Failed, std::less<>> failed_;
+  std::vector<Leaving> leaving_;
+  uint64_t met_connection_ = 0;  // hold_.connections() when it was last told everything
+  bool look_for_orphans_ = true;
+  bool orphans_found_ = false;  // at least once
+  uint64_t repairs_ = 0;
+};
+
+}  // namespace keelson::pods

@@ -1,0 +1,401 @@
+#include "pods/enrolment.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <string>
+
+namespace keelson::pods {
+namespace {
+
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class ManualClock final : public Clock {
+ public:
+  MonotonicTime now() const noexcept override { return now_; }
+  WallTime wall_now() const noexcept override { return {}; }
+  void advance(seconds by) { now_ += by; }
+
+ private:
+  MonotonicTime now_{seconds(1000)};
+};
+
+Fd some_fd() {
+  return Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
+Failure away() {
+  return Failure(Error{Reason::hold_unreachable, ErrorSource::kInternal, true, 0, "away"});
+}
+
+// A hold with namespaces by path; `calls` is the order of what it was asked.
+class FakeHold final : public link::Hold {
+ public:
+  struct Netns {
+    uint64_t cookie = 0;
+    std::vector<std::string> addresses;
+    uint32_t peer_ifindex = 0;
+    uint16_t port_first = 32768;
+  };
+
+  Result<void> give_tag_map(int) override {
+    if (!reachable) return away();
+    has_tag_map = true;
+    calls.push_back("tag_map");
+    return {};
+  }
+  Result<link::Registration> register_pod(std::string_view pod, std::string_view path) override {
+    if (!reachable) return away();
+    const auto found = netns.find(path);
+    if (found == netns.end())
+      return fail(Reason::netns_invalid, ErrorSource::kKernel, std::string(path));
+    registered[std::string(pod)] = std::string(path);
+    calls.push_back("register " + std::string(pod));
+    return link::Registration{describe(found->second), some_fd()};
+  }
+  Result<void> forget(std::string_view pod) override {
+    if (!reachable) return away();
+    registered.erase(std::string(pod));
+    calls.push_back("forget " + std::string(pod));
+    return {};
+  }
+  Result<void> adopt(std::string_view pod, ks_family, ks_role, int) override {
+    if (!registered.contains(std::string(pod)))
+      return fail(Reason::pod_unknown, ErrorSource::kInternal, "");
+    calls.push_back("adopt " + std::string(pod));
+    return {};
+  }
+  Result<link::PodListeners> listeners(std::string_view) override {
+    if (!has_tag_map) return fail(Reason::hold_refused, ErrorSource::kInternal, "no tag map");
+    link::PodListeners made;
+    for (Fd& fd : made) fd = some_fd();
+    return made;
+  }
+  Result<std::vector<link::ListedPod>> list_all() override {
+    if (!reachable) return away();
+    std::vector<link::ListedPod> pods;
+    for (const auto& [uid, path] : registered) pods.push_back({uid, describe(netns.at(path))});
+    return pods;
+  }
+  uint64_t connections() const noexcept override { return connection; }
+
+  void restart() {
+    registered.clear();
+    has_tag_map = false;
+    ++connection;
+    calls.clear();
+  }
+  static link::HoldPod describe(const Netns& from) {
+    link::HoldPod pod{};
+    pod.netns_cookie = from.cookie;
+    pod.peer_ifindex = from.peer_ifindex;
+    pod.local_port_first = from.port_first;
+    pod.local_port_last = 60999;
+    for (const std::string& text : from.addresses)
+      pod.addresses[pod.address_count++] = IpAddress::parse(text)->raw();
+    return pod;
+  }
+
+  bool reachable = true;
+  bool has_tag_map = false;
+  uint64_t connection = 1;
+  std::map<std::string, Netns, std::less<>> netns;
+  std::map<std::string, std::string> registered;
+  std::vector<std::string> calls;
+};
+
+class FakeHooks final : public datapath::PodHooks {
+ public:
+  int tag_map() const noexcept override { return 0; }
+  Result<void> install_listeners(uint32_t slot, const datapath::SlotListeners&) override {
+    calls.push_back("listeners " + std::to_string(slot));
+    listeners.insert(slot);
+    return {};
+  }
+  Result<void> attach_lookup(uint32_t slot, const std::string& path) override {
+    if (refuse_lookup == path)
+      return fail(Reason::bpf_attach_failed, ErrorSource::kKernel, "lookup of " + path);
+    calls.push_back("lookup " + std::to_string(slot));
+    lookups[slot] = path;
+    return {};
+  }
+  Result<void> attach_source_check(uint32_t ifindex) override {
+    calls.push_back("source " + std::to_string(ifindex));
+    sources.insert(ifindex);
+    return {};
+  }
+  bool lookup_attached(uint32_t slot, const std::string& path) const override {
+    const auto found = lookups.find(slot);
+    return found != lookups.end() && found->second == path;
+  }
+  bool listeners_installed(uint32_t slot, const datapath::SlotListeners&) const override {
+    return listeners.contains(slot);
+  }
+  bool source_check_attached(uint32_t ifindex) const override { return sources.contains(ifindex); }
+  Result<void> release(uint32_t slot, uint32_t ifindex, uint64_t) override {
+    calls.push_back("release " + std::to_string(slot));
+    lookups.erase(slot);
+    listeners.erase(slot);
+    sources.erase(ifindex);
+    return {};
+  }
+
+  std::string refuse_lookup;
+  std::vector<std::string> calls;
+  std::map<uint32_t, std::string> lookups;
+  std::set<uint32_t> listeners;
+  std::set<uint32_t> sources;
+};
+
+WantedPod wanted(const std::string& uid, const std::string& path,
+                 const std::string& address = "10.0.0.1") {
+  return {uid, "shop/" + uid, path, {*IpAddress::parse(address)}};
+}
+
+const auto kRowsGone = [](uint64_t) { return true; };
+const auto kRowsThere = [](uint64_t) { return false; };
+
+class EnrolmentTest : public testing::Test {
+ protected:
+  EnrolmentTest() {
+    hold_.netns["/ns/a"] = {100, {"10.0.0.1", "fe80::1"}, 11};
+    hold_.netns["/ns/b"] = {200, {"10.0.0.2"}, 12};
+  }
+  const WantedPod a_ = wanted("a", "/ns/a");
+  const WantedPod b_ = wanted("b", "/ns/b", "10.0.0.2");
+  ManualClock clock_;
+  FakeHold hold_;
+  FakeHooks hooks_;
+  Enrolment enrolment_{hold_, hooks_, clock_};
+};
+
+TEST_F(EnrolmentTest, enrols_a_pod_and_tells_its_facts_with_the_lookup_attached_last) {
+  EXPECT_TRUE(enrolment_.reconcile({a_}));
+  const auto pods = enrolment_.pods();
+  ASSERT_EQ(pods.size(), 1U);
+  EXPECT_EQ(pods[0].uid, "a");
+  EXPECT_EQ(pods[0].netns_cookie, 100U);
+  EXPECT_EQ(pods[0].slot, 0U);
+  EXPECT_EQ(pods[0].host_ifindex, 11U);
+  EXPECT_EQ(pods[0].addresses.size(), 2U);
+  EXPECT_EQ(pods[0].grace_until_ns, 1030ULL * 1000 * 1000 * 1000);
+  EXPECT_THAT(hooks_.calls, ElementsAre("listeners 0", "source 11", "lookup 0"));
+  EXPECT_TRUE(enrolment_.problems().empty());
+  EXPECT_NE(enrolment_.sock_diag("a"), nullptr);
+  EXPECT_FALSE(enrolment_.reconcile({a_})) << "nothing changed";
+}
+
+TEST_F(EnrolmentTest, one_pods_failure_is_named_retried_and_does_not_stop_the_others) {
+  const WantedPod broken = wanted("a", "/ns/none");
+  EXPECT_TRUE(enrolment_.reconcile({broken, b_}));
+  ASSERT_EQ(enrolment_.pods().size(), 1U);
+  ASSERT_EQ(enrolment_.problems().size(), 1U);
+  EXPECT_EQ(enrolment_.problems()[0].error.reason, Reason::netns_invalid);
+  EXPECT_EQ(enrolment_.problems()[0].name, "shop/a");
+  hold_.netns["/ns/none"] = {300, {"10.0.0.1"}, 0};
+  EXPECT_FALSE(enrolment_.retry()) << "too early";
+  EXPECT_EQ(*enrolment_.next_retry(), clock_.now() + seconds(1));
+  clock_.advance(seconds(1));
+  EXPECT_TRUE(enrolment_.retry());
+  EXPECT_EQ(enrolment_.pods().size(), 2U);
+  EXPECT_TRUE(enrolment_.problems().empty());
+  EXPECT_FALSE(enrolment_.next_retry());
+}
+
+TEST_F(EnrolmentTest, pauses_grow_up_to_their_limit) {
+  enrolment_.reconcile({wanted("a", "/ns/none")});
+  for (const int expected : {1, 2, 4, 8, 16, 30, 30}) {
+    EXPECT_EQ(*enrolment_.next_retry() - clock_.now(), seconds(expected));
+    clock_.advance(seconds(expected));
+    enrolment_.retry();
+  }
+}
+
+TEST_F(EnrolmentTest, refuses_a_pod_whose_declared_address_is_on_no_interface) {
+  EXPECT_FALSE(enrolment_.reconcile({wanted("a", "/ns/a", "10.9.9.9")}));
+  ASSERT_EQ(enrolment_.problems().size(), 1U);
+  EXPECT_EQ(enrolment_.problems()[0].error.reason, Reason::address_mismatch);
+  EXPECT_THAT(enrolment_.problems()[0].error.context, testing::HasSubstr("10.9.9.9"));
+  EXPECT_THAT(hooks_.calls, IsEmpty());
+}
+
+TEST_F(EnrolmentTest, a_pod_that_cannot_be_attached_leaves_nothing_behind) {
+  hooks_.refuse_lookup = "/ns/a";
+  enrolment_.reconcile({a_, b_});
+  EXPECT_THAT(hooks_.calls, testing::Contains("release 0"));
+  ASSERT_EQ(enrolment_.pods().size(), 1U);
+  EXPECT_EQ(enrolment_.pods()[0].uid, "b");
+  EXPECT_EQ(enrolment_.pods()[0].slot, 0U) << "the failed pod's slot was not given back";
+}
+
+TEST_F(EnrolmentTest, a_leaving_pod_keeps_its_hooks_until_its_rows_are_gone) {
+  enrolment_.reconcile({a_, b_});
+  hooks_.calls.clear();
+  hold_.calls.clear();
+  EXPECT_TRUE(enrolment_.reconcile({b_}));
+  EXPECT_EQ(enrolment_.pods().size(), 1U);
+  enrolment_.release_retired(kRowsThere);
+  EXPECT_THAT(hooks_.calls, IsEmpty());
+  EXPECT_EQ(enrolment_.leaving(), 1U);
+  enrolment_.release_retired(kRowsGone);
+  EXPECT_THAT(hooks_.calls, ElementsAre("release 0"));
+  EXPECT_THAT(hold_.calls, ElementsAre("forget a"));
+  EXPECT_EQ(enrolment_.leaving(), 0U);
+}
+
+TEST_F(EnrolmentTest, a_leaving_pods_slot_is_not_given_away_before_it_is_released) {
+  enrolment_.reconcile({a_});
+  enrolment_.reconcile({b_});
+  EXPECT_EQ(enrolment_.pods()[0].slot, 1U);
+  enrolment_.release_retired(kRowsGone);
+  enrolment_.reconcile({a_, b_});
+  EXPECT_EQ(enrolment_.pods()[0].slot, 0U);
+}
+
+TEST_F(EnrolmentTest, a_pod_wanted_again_while_leaving_stays_where_it_was) {
+  enrolment_.reconcile({a_});
+  const uint64_t grace = enrolment_.pods()[0].grace_until_ns;
+  enrolment_.reconcile({});
+  clock_.advance(seconds(5));
+  enrolment_.reconcile({a_});
+  hooks_.calls.clear();
+  enrolment_.release_retired(kRowsGone);
+  EXPECT_THAT(hooks_.calls, IsEmpty());
+  EXPECT_EQ(enrolment_.pods()[0].slot, 0U);
+  EXPECT_EQ(enrolment_.pods()[0].grace_until_ns, grace);
+}
+
+TEST_F(EnrolmentTest, an_unreachable_hold_is_a_problem_and_a_leaving_pod_waits_for_it) {
+  enrolment_.reconcile({a_});
+  enrolment_.reconcile({});
+  hold_.reachable = false;
+  enrolment_.release_retired(kRowsGone);
+  EXPECT_EQ(enrolment_.leaving(), 1U);
+  enrolment_.reconcile({b_});
+  ASSERT_EQ(enrolment_.problems().size(), 1U);
+  EXPECT_EQ(enrolment_.problems()[0].error.reason, Reason::hold_unreachable);
+  hold_.reachable = true;
+  enrolment_.release_retired(kRowsGone);
+  EXPECT_EQ(enrolment_.leaving(), 0U);
+}
+
+TEST_F(EnrolmentTest, after_an_agents_restart_slot_and_grace_come_from_the_kernels_rows) {
+  compile::Rows rows;
+  ks_pod row{};
+  row.slot = 7;
+  row.grace_until_ns = 77;
+  rows[{compile::MapId::kPod, compile::bytes_of(uint64_t{100})}] = compile::bytes_of(row);
+  hold_.registered["a"] = "/ns/a";
+  enrolment_.recover(rows);
+  enrolment_.reconcile({a_, b_});
+  const auto pods = enrolment_.pods();
+  EXPECT_EQ(pods[0].slot, 7U);
+  EXPECT_EQ(pods[0].grace_until_ns, 77U);
+  EXPECT_EQ(pods[1].slot, 0U);
+  EXPECT_EQ(enrolment_.leaving(), 0U);
+}
+
+TEST_F(EnrolmentTest, after_an_agents_restart_pods_that_went_meanwhile_are_taken_out) {
+  compile::Rows rows;
+  ks_pod row{};
+  row.slot = 3;
+  rows[{compile::MapId::kPod, compile::bytes_of(uint64_t{100})}] = compile::bytes_of(row);
+  row.slot = 4;  // its namespace is gone, and hold has forgotten it
+  rows[{compile::MapId::kPod, compile::bytes_of(uint64_t{999})}] = compile::bytes_of(row);
+  hold_.registered["a"] = "/ns/a";
+  enrolment_.recover(rows);
+  enrolment_.reconcile({b_});
+  EXPECT_EQ(enrolment_.leaving(), 2U);
+  enrolment_.release_retired(kRowsGone);
+  EXPECT_THAT(hooks_.calls, testing::IsSupersetOf({"release 3", "release 4"}));
+  EXPECT_FALSE(hold_.registered.contains("a"));
+  EXPECT_TRUE(hold_.registered.contains("b"));
+}
+
+TEST_F(EnrolmentTest, nothing_may_be_applied_after_a_restart_until_hold_has_answered) {
+  hold_.reachable = false;
+  enrolment_.reconcile({a_});
+  EXPECT_FALSE(enrolment_.is_ready_to_apply());
+  hold_.reachable = true;
+  clock_.advance(seconds(1));
+  EXPECT_TRUE(enrolment_.retry());
+  EXPECT_TRUE(enrolment_.is_ready_to_apply());
+}
+
+TEST_F(EnrolmentTest,
+       a_restarted_hold_gets_its_pods_and_listeners_back_before_it_may_make_new_ones) {
+  enrolment_.reconcile({a_});
+  hold_.restart();
+  EXPECT_FALSE(enrolment_.self_check()) << "no fact changed";
+  EXPECT_EQ(std::count(hold_.calls.begin(), hold_.calls.end(), "adopt a"), KS_LISTENERS_PER_POD);
+  EXPECT_EQ(hold_.calls.back(), "tag_map");
+  hold_.calls.clear();
+  enrolment_.self_check();
+  EXPECT_THAT(hold_.calls, ElementsAre("register a")) << "told only once";
+}
+
+TEST_F(EnrolmentTest, the_self_check_repairs_what_somebody_removed) {
+  enrolment_.reconcile({a_});
+  EXPECT_FALSE(enrolment_.self_check());
+  EXPECT_EQ(enrolment_.repairs(), 0U);
+  hooks_.lookups.clear();
+  enrolment_.self_check();
+  EXPECT_EQ(hooks_.lookups[0], "/ns/a");
+  hooks_.listeners.clear();
+  enrolment_.self_check();
+  hooks_.sources.clear();
+  enrolment_.self_check();
+  EXPECT_TRUE(hooks_.sources.contains(11));
+  EXPECT_EQ(enrolment_.repairs(), 3U);
+}
+
+TEST_F(EnrolmentTest, the_self_check_notices_new_addresses_and_another_port_range) {
+  enrolment_.reconcile({a_});
+  hold_.netns["/ns/a"].addresses.push_back("10.0.0.99");
+  EXPECT_TRUE(enrolment_.self_check());
+  EXPECT_EQ(enrolment_.pods()[0].addresses.size(), 3U);
+  hold_.netns["/ns/a"].port_first = 20000;
+  EXPECT_TRUE(enrolment_.self_check());
+  EXPECT_EQ(enrolment_.pods()[0].local_port_first, 20000);
+  EXPECT_FALSE(enrolment_.self_check());
+  EXPECT_EQ(enrolment_.pods()[0].grace_until_ns, 1030ULL * 1000 * 1000 * 1000);
+}
+
+TEST_F(EnrolmentTest, a_new_sandbox_behind_the_same_path_is_enrolled_anew) {
+  enrolment_.reconcile({a_});
+  hold_.netns["/ns/a"].cookie = 101;
+  EXPECT_TRUE(enrolment_.self_check());
+  ASSERT_EQ(enrolment_.pods().size(), 1U);
+  EXPECT_EQ(enrolment_.pods()[0].netns_cookie, 101U);
+  EXPECT_EQ(enrolment_.pods()[0].slot, 1U);
+  EXPECT_EQ(enrolment_.leaving(), 1U);
+  enrolment_.release_retired(kRowsGone);
+  EXPECT_TRUE(hold_.registered.contains("a")) << "hold's registration is the new sandbox's";
+}
+
+TEST_F(EnrolmentTest, a_pod_that_hold_cannot_reach_now_stays_enrolled) {
+  enrolment_.reconcile({a_});
+  hold_.reachable = false;
+  EXPECT_FALSE(enrolment_.self_check());
+  EXPECT_EQ(enrolment_.pods().size(), 1U);
+  EXPECT_EQ(enrolment_.problems().size(), 1U);
+  EXPECT_FALSE(enrolment_.next_retry());
+  hold_.reachable = true;
+  enrolment_.self_check();
+  EXPECT_TRUE(enrolment_.problems().empty());
+}
+
+TEST_F(EnrolmentTest, hold_forgets_a_pod_whose_enrolment_failed_half_way_when_it_is_not_wanted) {
+  enrolment_.reconcile({wanted("a", "/ns/a", "10.9.9.9")});
+  EXPECT_TRUE(hold_.registered.contains("a"));
+  enrolment_.reconcile({});
+  EXPECT_FALSE(hold_.registered.contains("a"));
+}
+
+}  // namespace
+}  // namespace keelson::pods
