@@ -107,8 +107,7 @@ size_t PacketWatch::tcp_payload_bytes(__u16 port) const {
   std::lock_guard lock(mutex_);
   size_t bytes = 0;
   for (const std::string& frame : frames_)
-    if (Segment segment = segment_of(frame);
-        segment.source == port || segment.destination == port)
+    if (Segment segment = segment_of(frame); segment.source == port || segment.destination == port)
       bytes += segment.payload_bytes;
   return bytes;
 }

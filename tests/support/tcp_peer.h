@@ -19,9 +19,9 @@ namespace keelson::test {
 
 struct Connection {
   Fd fd;
-  int error = 0;    // errno of connect(); ETIMEDOUT when the test's patience ended first
-  Endpoint peer;    // getpeername()
-  Endpoint local;   // getsockname()
+  int error = 0;   // errno of connect(); ETIMEDOUT when the test's patience ended first
+  Endpoint peer;   // getpeername()
+  Endpoint local;  // getsockname()
   std::chrono::milliseconds took{0};
 
   bool is_open() const { return fd && error == 0; }

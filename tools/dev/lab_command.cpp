@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 
 namespace keelson::lab {
@@ -81,6 +82,11 @@ Result<std::string> run(const Command& command) {
     return fail(Reason::io_error, ErrorSource::kKernel, fmt::format("{}: {}", line, why));
   }
   return text;
+}
+
+std::string describe(const Error& error) {
+  if (error.os_errno == 0) return error.context;
+  return fmt::format("{}: {}", error.context, std::strerror(error.os_errno));
 }
 
 Result<Fd> open_netns(const std::string& path) {

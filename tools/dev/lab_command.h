@@ -14,13 +14,17 @@ namespace keelson::lab {
 
 struct Command {
   std::vector<std::string> argv = {};
-  std::string input = {};      // fed to standard input
-  std::string netns = {};      // path; empty: the caller's
-  bool may_fail = false;  // an exit code other than 0 is no error
+  std::string input = {};  // fed to standard input
+  std::string netns = {};  // path; empty: the caller's
+  bool may_fail = false;   // an exit code other than 0 is no error
 };
 
 // Output is standard output and standard error together. Error: io_error with that output.
 Result<std::string> run(const Command& command);
+
+// Context and errno, for people; Error::message() also says the reason, which here is always
+// io_error.
+std::string describe(const Error& error);
 
 Result<Fd> open_netns(const std::string& path);
 

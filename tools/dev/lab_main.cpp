@@ -22,7 +22,7 @@ using namespace keelson::lab;
 constexpr int kFine = 0, kFailed = 1, kBadUsage = 2, kCannotReach = 3;
 
 int report(const Error& error) {
-  fmt::print(stderr, "lab: {}\n", error.message());
+  fmt::print(stderr, "lab: {}\n", describe(error));
   if (error.reason == Reason::bad_usage) return kBadUsage;
   return error.reason == Reason::cannot_reach ? kCannotReach : kFailed;
 }
@@ -69,7 +69,7 @@ int supervise(Options& options) {
     ::setenv("KEELSON_MANIFESTS", std::filesystem::absolute(options.manifests).c_str(), 1);
     auto files = read_manifests(options.manifests);
     if (!files) {
-      tell(files.error().message());
+      tell(describe(files.error()));
       return report(files.error());
     }
     manifests = std::move(*files);
@@ -86,7 +86,7 @@ int supervise(Options& options) {
     Fd log(::open(options.layout.supervisor_log().c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644));
     if (log) ::dup2(log.get(), 2);
   });
-  if (!ended) tell(ended.error().message());
+  if (!ended) tell(describe(ended.error()));
   return report(ended);
 }
 

@@ -61,7 +61,7 @@ Result<void> prepare_child(const ProcessSpec& spec) {
     ::execvp(argv[0], argv.data());
     message = fmt::format("{}: {}", spec.argv[0], strerror(errno));
   } else {
-    message = ready.error().message();
+    message = describe(ready.error());
   }
   [[maybe_unused]] ssize_t told = ::write(report, message.data(), message.size());
   ::_exit(127);

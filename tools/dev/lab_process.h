@@ -29,9 +29,9 @@ Result<void> record_pid(const std::string& file, const ProcessId& process);
 Result<ProcessId> recorded_pid(const std::string& file);
 
 struct Sandbox {
-  std::string netns = {};              // path; empty: the caller's
-  std::string cgroup = {};             // folder in cgroup v2; made when missing; empty: the caller's
-  std::string hosts_file = {};         // mounted over /etc/hosts in a mount namespace of its own
+  std::string netns = {};       // path; empty: the caller's
+  std::string cgroup = {};      // folder in cgroup v2; made when missing; empty: the caller's
+  std::string hosts_file = {};  // mounted over /etc/hosts in a mount namespace of its own
   std::vector<std::string> hide = {};  // mount points that the process should not keep busy
 };
 

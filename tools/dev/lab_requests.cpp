@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "lab_command.h"
 #include "lab_control.h"
 #include "lab_supervisor.h"
 
@@ -19,7 +20,7 @@ json refusal(const std::string& text) {
 }
 
 json answer(Result<std::string> done) {
-  if (!done) return refusal(done.error().message());
+  if (!done) return refusal(describe(done.error()));
   return {{"ok", true}, {"text", *done}};
 }
 
@@ -67,7 +68,7 @@ json Supervisor::handle(const json& request) {
     done = std::string();
   }
   if (!done) return answer(std::move(done));
-  if (auto reconciled = reconcile(); !reconciled) return refusal(reconciled.error().message());
+  if (auto reconciled = reconcile(); !reconciled) return refusal(describe(reconciled.error()));
   return answer(std::move(done));
 }
 
@@ -91,7 +92,7 @@ json Supervisor::handle_kill(const json& request) {
   if (!child->is_running) return refusal("it is not running: " + child->last_failure);
   int old_pid = child->process.id.pid;
   if (auto told = signal_process(child->process.id, request.value("signal", SIGKILL)); !told)
-    return refusal(told.error().message());
+    return refusal(describe(told.error()));
   return {{"ok", true}, {"pid", old_pid}, {"text", fmt::format("killed process {}\n", old_pid)}};
 }
 

@@ -216,7 +216,7 @@ void Supervisor::stop_pod(const std::string& name, const RunningPod& pod) {
     it = children_.erase(it);
   }
   if (auto removed = network_.remove_pod(pod.node, name, pod.slot); !removed)
-    fmt::print(stderr, "pod {}: {}\n", name, removed.error().message());
+    fmt::print(stderr, "pod {}: {}\n", name, describe(removed.error()));
   ::rmdir(fmt::format("{}/{}/{}", cgroup_root_, pod.node, name).c_str());
   running_.erase(name);
 }
@@ -279,7 +279,7 @@ void Supervisor::start_child(const std::string& name, Child& child) {
   child.started = clock_.now();
   auto process = start(child.spec);
   if (!process) {
-    child.last_failure = process.error().message();
+    child.last_failure = describe(process.error());
     child.next_start = clock_.now() + kBackoffLast;
     fmt::print(stderr, "{}: {}\n", name, child.last_failure);
     return;
@@ -287,7 +287,7 @@ void Supervisor::start_child(const std::string& name, Child& child) {
   child.process = std::move(*process);
   child.is_running = true;
   if (auto recorded = record_pid(child.pid_file, child.process.id); !recorded)
-    fmt::print(stderr, "{}: {}\n", name, recorded.error().message());
+    fmt::print(stderr, "{}: {}\n", name, describe(recorded.error()));
 }
 
 void Supervisor::on_child_end(const std::string& name, Child& child) {
