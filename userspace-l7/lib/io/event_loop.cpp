@@ -27,9 +27,14 @@ EventLoop::~EventLoop() {
 void EventLoop::run() {
   uv_run(&loop_, UV_RUN_DEFAULT);
 }
+
+// UV_RUN_ONCE runs timers that are due and then still waits for an event; hence two steps.
 void EventLoop::run_once() {
-  uv_run(&loop_, UV_RUN_ONCE);
+  const uint64_t before = callbacks_;
+  uv_run(&loop_, UV_RUN_NOWAIT);
+  if (callbacks_ == before) uv_run(&loop_, UV_RUN_ONCE);
 }
+
 void EventLoop::run_ready() {
   uv_run(&loop_, UV_RUN_NOWAIT);
 }
