@@ -9,29 +9,31 @@
 #define KS_TC_PASS -1 /* TC_ACT_UNSPEC: other programs still run */
 #define KS_TC_DROP 2  /* TC_ACT_SHOT */
 
+#define KS_HEADERS_BYTES (14 + 40) /* Ethernet and IPv6 */
+
 /* Bytes of the network header. A pod may send frames whose header is not linear: pull, then retry.
  */
-static __always_inline long header_load(struct __sk_buff* skb, __u32 offset, void* to,
-                                        __u32 bytes) {
-  if (!bpf_skb_load_bytes_relative(skb, offset, to, bytes, BPF_HDR_START_NET)) return 0;
-  if (bpf_skb_pull_data(skb, 0)) return -1;
-  return bpf_skb_load_bytes_relative(skb, offset, to, bytes, BPF_HDR_START_NET);
+static __always_inline long header_load(struct __sk_buff* skb, void* to, __u32 bytes) {
+  if (!bpf_skb_load_bytes_relative(skb, 0, to, bytes, BPF_HDR_START_NET)) return 0;
+  __u32 wanted = skb->len < KS_HEADERS_BYTES ? skb->len : KS_HEADERS_BYTES;
+  if (bpf_skb_pull_data(skb, wanted)) return -1;
+  return bpf_skb_load_bytes_relative(skb, 0, to, bytes, BPF_HDR_START_NET);
 }
 
 /* 0, or why the packet has no usable source. */
 static __always_inline __u32 source_read(struct __sk_buff* skb, bool is4, struct ks_addr* source) {
   __u8 version;
-  if (header_load(skb, 0, &version, 1)) return KS_REASON_packet_malformed;
+  if (header_load(skb, &version, 1)) return KS_REASON_packet_malformed;
   if (is4) {
     __u32 header[5]; /* the fixed 20 bytes; the source is the fourth word */
     if ((version >> 4) != 4 || (version & 15) < 5) return KS_REASON_packet_malformed;
-    if (header_load(skb, 0, header, sizeof(header))) return KS_REASON_packet_malformed;
+    if (header_load(skb, header, sizeof(header))) return KS_REASON_packet_malformed;
     addr_map4(source, header[3]);
     return 0;
   }
   __u32 header[10]; /* 40 bytes; the source starts at byte 8 */
   if ((version >> 4) != 6) return KS_REASON_packet_malformed;
-  if (header_load(skb, 0, header, sizeof(header))) return KS_REASON_packet_malformed;
+  if (header_load(skb, header, sizeof(header))) return KS_REASON_packet_malformed;
   for (int i = 0; i < 4; i++) source->word[i] = header[2 + i];
   /* On the wire this form is never right, and it would be taken for the IPv4 address. */
   if (addr_is4(source)) return KS_REASON_source_spoofed;

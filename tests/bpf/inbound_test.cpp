@@ -6,6 +6,7 @@
 #include <poll.h>
 
 #include <array>
+#include <cstring>
 
 #include "hook_test.h"
 
@@ -209,6 +210,38 @@ TEST_P(Inbound, SourceCheckDropsTruncatedHeaders) {
                               reinterpret_cast<const sockaddr*>(&to), sizeof(to));
   const uint64_t after = programs_->count(KS_REASON_packet_malformed);
   lab_->detach_source_check(kPodA);
+  EXPECT_EQ(sent, static_cast<ssize_t>(frame.size()));
+  EXPECT_EQ(after, before + 1);
+}
+
+TEST_P(Inbound, SourceCheckReadsHeadersThatAreNotLinear) {
+  // A frame of more than a page, of which the virtio header says that only 14 bytes are headers:
+  // the kernel puts the rest into fragments.
+  lab_->set_mtu(kPodA, 9000);
+  programs_->put("ks_interface", lab_->host_interface(kPodA), ks_interface{lab_->cookie(kPodA)});
+  lab_->attach_source_check(kPodA);
+  const Fd raw = lab_->socket(kPodA, AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
+  const int on = 1;
+  ASSERT_EQ(setsockopt(raw.get(), SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)), 0);
+  std::array<uint16_t, 5> layout{};  // struct virtio_net_hdr, whose header is not C++
+  layout[1] = ETH_HLEN;              // hdr_len
+  const uint16_t type = family() == AF_INET ? ETH_P_IP : ETH_P_IPV6;
+  std::vector<uint8_t> frame(sizeof(layout) + 6000, 0x11);  // source 17.17.17.17, 1111:1111:...
+  std::memcpy(frame.data(), layout.data(), sizeof(layout));
+  uint8_t* ethernet = frame.data() + sizeof(layout);
+  std::memset(ethernet, 0xff, 6);
+  ethernet[12] = static_cast<uint8_t>(type >> 8);
+  ethernet[13] = static_cast<uint8_t>(type);
+  ethernet[ETH_HLEN] = family() == AF_INET ? 0x45 : 0x60;
+  sockaddr_ll to{};
+  to.sll_family = AF_PACKET;
+  to.sll_ifindex = static_cast<int>(lab_->interface(kPodA));
+  const uint64_t before = programs_->count(KS_REASON_source_spoofed);
+  const ssize_t sent = sendto(raw.get(), frame.data(), frame.size(), 0,
+                              reinterpret_cast<const sockaddr*>(&to), sizeof(to));
+  const uint64_t after = programs_->count(KS_REASON_source_spoofed);
+  lab_->detach_source_check(kPodA);
+  lab_->set_mtu(kPodA, 1500);
   EXPECT_EQ(sent, static_cast<ssize_t>(frame.size()));
   EXPECT_EQ(after, before + 1);
 }

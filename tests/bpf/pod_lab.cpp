@@ -118,6 +118,11 @@ void PodLab::detach_source_check(Place pod) const {
   shell(kNode, fmt::format("tc qdisc del dev p{} clsact", static_cast<int>(pod)));
 }
 
+void PodLab::set_mtu(Place pod, int bytes) const {
+  shell(pod, fmt::format("ip link set eth0 mtu {}", bytes));
+  shell(kNode, fmt::format("ip link set p{} mtu {}", static_cast<int>(pod), bytes));
+}
+
 void PodLab::restore_link(Place pod) const {
   shell(pod, fmt::format("ip link set eth0 up; ip addr replace fd94::{}/64 dev eth0 nodad;"
                          "ip route replace default via 10.94.0.1;"

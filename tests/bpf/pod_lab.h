@@ -52,6 +52,7 @@ class PodLab {
 
   // Runs shell commands inside; throws when one fails.
   void shell(Place place, const std::string& commands) const;
+  void set_mtu(Place pod, int bytes) const;  // both ends of the pod's veth
   // eth0 up again, with the address and route that IPv6 lost.
   void restore_link(Place pod) const;
 

@@ -74,6 +74,10 @@ enum ks_address_flag {
   KS_ADDRESS_LOCAL = 1,  /* an enrolled pod of this node: `pod` is its netns cookie */
   KS_ADDRESS_REMOTE = 2, /* a mesh pod of another node */
   KS_ADDRESS_READY = 4,  /* its node lists it as ready: HBONE is served, plaintext is never tried */
+  /* A pod of this node that joins or leaves: sk_lookup lets what nobody vouches for through to it,
+   * everybody else takes the row for absent. Without this state a pod whose sk_lookup program and
+   * rows cannot change at the same instant would refuse connections in between. */
+  KS_ADDRESS_OPEN = 8,
 };
 
 /* ks_address: key is struct ks_addr. Every address of every mesh pod known to this node. */
