@@ -198,14 +198,14 @@ void Loader::remove_stale_links() {
       const auto found = pins_.find_link(name);
       // A link that outlived its namespace or interface: nothing to enforce, only memory. Failing
       // to unlink it costs only that, and the next start tries again.
-      if (found && found->target == 0) (void)pins_.remove(name).has_value();
+      if (found && found->target == 0) (void)pins_.remove_link(name).has_value();
     }
   }
 }
 
 Result<void> Loader::detach_all() {
   for (const char* prefix : {"link_", "lookup_", "source_"})
-    for (const std::string& name : pins_.list(prefix)) KS_TRY(pins_.remove(name));
+    for (const std::string& name : pins_.list(prefix)) KS_TRY(pins_.remove_link(name));
   return {};
 }
 
@@ -279,9 +279,9 @@ bool Loader::source_check_attached(uint32_t host_ifindex) const {
 }
 
 Result<void> Loader::release(uint32_t slot, uint32_t host_ifindex, uint64_t netns_cookie) {
-  KS_TRY(pins_.remove(lookup_pin(slot)));
+  KS_TRY(pins_.remove_link(lookup_pin(slot)));
   if (host_ifindex != 0) {
-    KS_TRY(pins_.remove(source_pin(host_ifindex)));
+    KS_TRY(pins_.remove_link(source_pin(host_ifindex)));
     if (!tcx_) KS_TRY(detach_clsact(host_ifindex));
   }
   for (uint32_t i = 0; i < KS_LISTENERS_PER_POD; ++i) {

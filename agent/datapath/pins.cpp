@@ -104,7 +104,7 @@ Result<void> Pins::ensure_link(const std::string& name, int program, uint64_t ta
       if (bpf_link_update(link.get(), program, nullptr) == 0) return {};
       return fail_errno(Reason::bpf_attach_failed, errno, "update link " + path(name));
     }
-    KS_TRY(remove(name));
+    KS_TRY(remove_link(name));
   }
   const Fd link(create());
   if (!link) return fail_errno(Reason::bpf_attach_failed, errno, "attach " + name);
@@ -113,7 +113,12 @@ Result<void> Pins::ensure_link(const std::string& name, int program, uint64_t ta
   return {};
 }
 
-Result<void> Pins::remove(const std::string& name) const {
+Result<void> Pins::remove_link(const std::string& name) const {
+  // Detached first: dropping the last reference alone takes effect some time later, from a kernel
+  // worker. EINVAL, ENOLINK: its target is gone, so it is detached already.
+  if (const Fd link(bpf_obj_get(path(name).c_str()));
+      link && bpf_link_detach(link.get()) != 0 && errno != EINVAL && errno != ENOLINK)
+    return fail_errno(Reason::io_error, errno, "detach link " + path(name));
   if (::unlink(path(name).c_str()) != 0 && errno != ENOENT)
     return fail_errno(Reason::io_error, errno, "unlink " + path(name));
   return {};

@@ -43,7 +43,8 @@ class Pins {
                            const std::function<int()>& create) const;
   // nullopt: no such pin.
   std::optional<LinkTarget> find_link(const std::string& name) const;
-  Result<void> remove(const std::string& name) const;  // a pin that is not there is no error
+  // Detached when it returns. A pin that is not there is no error.
+  Result<void> remove_link(const std::string& name) const;
   // Names that begin with `prefix`, sorted.
   std::vector<std::string> list(const std::string& prefix) const;
 
