@@ -1,15 +1,14 @@
 // Signer: where the expensive part of TLS handshakes runs, so that a burst of them does not hold up
 // the bytes of others on the same worker. Its unit is one handshake step (SSL_do_handshake over the
-// bytes that are there), not one private-key signature, for three reasons, measured with
-// tests/unit/userspace-l7/lib/tls/handshake_cost (OpenSSL 3.0.19, this machine):
-//  - a mutual P-256 handshake costs a side about 500 us, of which the signature is about 25 us;
-//  moving
-//    only that leaves 95 % of the stall (key exchange, chain verification, parsing) on the loop;
-//  - a hand-over to another thread and back costs 10-25 us, as much as the signature it would save;
-//  - OpenSSL 3.0 cannot suspend in a signature except by ASYNC_pause_job, that is by switching
-//  stacks:
-//    ASan and TSan do not follow that, shadow stacks (CET) refuse swapcontext on glibc 2.36, and
-//    each waiting handshake would own a stack.
+// bytes that are there), not one private-key signature. Why, measured by tls_handshake_cost in one
+// run (OpenSSL 3.0.19, release, machine shared with builds, so only the ratios count): steps of a
+// mutual P-256 handshake 2,400 us a side, one signature 98 us, hand-over there and back 26 us.
+//  - Moving only the signature leaves 96 % of the stall (key exchange, chain verification, parsing)
+//  on
+//    the loop and spends a quarter of what it moves on the hand-over.
+//  - OpenSSL 3.0 suspends in a signature only by ASYNC_pause_job, that is by switching stacks: each
+//    waiting handshake would own one, and sanitizers and shadow stacks (CET) have to be told of
+//    every switch. A step needs none of that: ThreadSigner runs as it is under TSan and ASan.
 // A step owns its SSL while it is away: one thread at a time, no locks in the TLS code.
 // Does not decide how many handshakes a tenant may begin: that is the scheduler's budget.
 #pragma once
