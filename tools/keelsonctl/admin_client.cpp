@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 
+#include <cstring>
 #include <memory>
 
 namespace keelson::ctl {
@@ -100,9 +101,16 @@ Result<Reply> perform(const std::string& socket_path, std::chrono::milliseconds 
   curl_easy_getinfo(handle.get(), CURLINFO_RESPONSE_CODE, &status);
   if (receiver.too_large)
     return fail(Reason::bad_value, ErrorSource::kUpstream, "the answer is too large");
-  if (code != CURLE_OK && !receiver.stopped)
-    return fail(Reason::cannot_reach, ErrorSource::kUpstream,
-                socket_path + ": " + (why[0] != '\0' ? why : curl_easy_strerror(code)));
+  if (code != CURLE_OK && !receiver.stopped) {
+    // libcurl's own text for a failed connect names a TCP port, which here there is not.
+    long os_errno = 0;
+    curl_easy_getinfo(handle.get(), CURLINFO_OS_ERRNO, &os_errno);
+    const char* cause = code == CURLE_COULDNT_CONNECT && os_errno != 0
+                            ? std::strerror(static_cast<int>(os_errno))
+                        : why[0] != '\0' ? why
+                                         : curl_easy_strerror(code);
+    return fail(Reason::cannot_reach, ErrorSource::kUpstream, socket_path + ": " + cause);
+  }
   return Reply{static_cast<int>(status), std::move(receiver.body)};
 }
 
