@@ -3,12 +3,11 @@
 // bytes that are there), not one private-key signature. Why, measured by tls_handshake_cost in one
 // run (OpenSSL 3.0.19, release, machine shared with builds, so only the ratios count): steps of a
 // mutual P-256 handshake 2,400 us a side, one signature 98 us, hand-over there and back 26 us.
-//  - Moving only the signature leaves 96 % of the stall (key exchange, chain verification, parsing)
-//  on
+//  - Moving only the signature leaves 96 % of the stall (key exchange, verification, parsing) on
 //    the loop and spends a quarter of what it moves on the hand-over.
 //  - OpenSSL 3.0 suspends in a signature only by ASYNC_pause_job, that is by switching stacks: each
 //    waiting handshake would own one, and sanitizers and shadow stacks (CET) have to be told of
-//    every switch. A step needs none of that: ThreadSigner runs as it is under TSan and ASan.
+//    every switch. A step needs none of that: ThreadSigner runs as it is under TSan.
 // A step owns its SSL while it is away: one thread at a time, no locks in the TLS code.
 // Does not decide how many handshakes a tenant may begin: that is the scheduler's budget.
 #pragma once
