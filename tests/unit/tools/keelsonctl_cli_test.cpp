@@ -1,0 +1,188 @@
+#include "keelsonctl/cli.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "keelsonctl/admin_client.h"
+#include "served_admin.h"
+
+namespace keelson::ctl {
+namespace {
+
+struct Outcome {
+  int code = 0;
+  std::string out, err;
+};
+
+Outcome run_with(std::vector<std::string> arguments, const std::string& checks_root = "",
+                 bool is_tty = false) {
+  std::ostringstream out, err;
+  const int code = run(arguments, {out, err, is_tty, false, checks_root});
+  return {code, out.str(), err.str()};
+}
+
+class Keelsonctl : public ::testing::Test {
+ protected:
+  Keelsonctl() {
+    admin_.on_loop([this] {
+      admin_.state.tasks.mark_done(admin::kTaskSourceRead);
+      admin_.state.tasks.mark_done(admin::kTaskHoldConnected);
+    });
+  }
+  Outcome ctl(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"--run-dir", admin_.run_dir()});
+    return run_with(std::move(arguments));
+  }
+  admin::ServedAdmin admin_;
+};
+
+TEST_F(Keelsonctl, StatusOfAHealthyNodeExitsZero) {
+  const auto result = ctl({"status"});
+  EXPECT_EQ(result.code, kExitOk) << result.out << result.err;
+  EXPECT_NE(result.out.find("√ agent         ready, version 0.1.0, pid 42"), std::string::npos);
+}
+
+TEST_F(Keelsonctl, StatusWithAFindingExitsOneAlsoAsJson) {
+  admin_.on_loop([this] {
+    admin_.state.mesh.live.findings.push_back(
+        {model::Severity::kError, Reason::syntax_error, {"a.yaml", 3}, "", "broken", ""});
+  });
+  EXPECT_EQ(ctl({"status"}).code, kExitFindings);
+  const auto json = ctl({"status", "-o", "json"});
+  EXPECT_EQ(json.code, kExitFindings);
+  EXPECT_EQ(json.out.substr(0, 15), "{\n  \"node\": \"n1");
+}
+
+TEST_F(Keelsonctl, WhyShowsTheChainAndExitsByItsResult) {
+  const auto whole = ctl({"why", "shop/web-1", "shop/pay:80"});
+  EXPECT_EQ(whole.code, kExitOk) << whole.out << whole.err;
+  EXPECT_NE(whole.out.find("allowed, path direct"), std::string::npos) << whole.out;
+  const auto broken = ctl({"why", "shop/web-1", "shop/nope"});
+  EXPECT_EQ(broken.code, kExitFindings);
+  EXPECT_NE(broken.out.find("broken at name"), std::string::npos) << broken.out;
+  EXPECT_NE(broken.out.find("mend: kubectl get services,pods -n shop"), std::string::npos);
+}
+
+TEST_F(Keelsonctl, ConfigPrintsEachTable) {
+  EXPECT_NE(ctl({"config", "workloads"}).out.find("cluster.local/ns/shop/sa/web"),
+            std::string::npos);
+  EXPECT_NE(ctl({"config", "services"}).out.find("kernel"), std::string::npos);
+  const auto policies = ctl({"config", "policies"});
+  EXPECT_EQ(policies.code, kExitOk);
+  EXPECT_EQ(policies.out.substr(0, 9), "NAMESPACE");
+}
+
+TEST_F(Keelsonctl, ObserveShowsRecordedFlowsFiltered) {
+  admin_.on_loop([this] {
+    admin_.flows.add(admin::denied_event(Reason::not_allowed));
+    admin_.flows.add(admin::denied_event(Reason::policy_denied));
+  });
+  const auto all = ctl({"observe", "--last", "10"});
+  EXPECT_EQ(all.code, kExitOk) << all.err;
+  EXPECT_EQ(std::count(all.out.begin(), all.out.end(), '\n'), 2) << all.out;
+  const auto one = ctl({"observe", "--reason", "policy_denied", "-o", "json"});
+  EXPECT_EQ(std::count(one.out.begin(), one.out.end(), '\n'), 1) << one.out;
+  EXPECT_NE(one.out.find("\"reason\":\"policy_denied\""), std::string::npos);
+  EXPECT_EQ(ctl({"observe", "--verdict", "allowed"}).out, "");
+}
+
+TEST_F(Keelsonctl, FollowedFlowsComeWhileTheyHappen) {
+  AdminClient client(admin_.socket_path(), std::chrono::seconds(5));
+  admin_.on_loop([this] { admin_.flows.add(admin::denied_event()); });
+  int lines = 0;
+  const auto reply =
+      client.stream("/v1/observe", {{"follow", "1"}, {"last", "1"}}, [&](std::string_view line) {
+        EXPECT_EQ(line.front(), '{');
+        if (++lines == 1) admin_.on_loop([this] { admin_.flows.add(admin::denied_event()); });
+        return lines < 2;
+      });
+  EXPECT_TRUE(reply) << reply.error().message();
+  EXPECT_EQ(lines, 2);
+}
+
+TEST_F(Keelsonctl, CheckAsksTheAgentThatAnswers) {
+  const auto result = ctl({"check"});
+  EXPECT_EQ(result.code, kExitOk);
+  EXPECT_NE(result.out.find("√ kernel has BTF"), std::string::npos);
+  EXPECT_EQ(result.err, "");
+}
+
+TEST_F(Keelsonctl, VersionShowsBothSides) {
+  const auto result = ctl({"version"});
+  EXPECT_EQ(result.code, kExitOk);
+  EXPECT_NE(result.out.find("agent      0.1.0 on node n1"), std::string::npos) << result.out;
+}
+
+TEST(KeelsonctlAlone, SaysThatTheAgentCannotBeReachedAndWhatToDo) {
+  const auto result = run_with({"--run-dir", "/nonexistent", "status"});
+  EXPECT_EQ(result.code, kExitCannotReach);
+  EXPECT_EQ(result.out, "");
+  EXPECT_NE(result.err.find("(cannot_reach)"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("No such file or directory"), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("next: keelsonctl check"), std::string::npos);
+}
+
+TEST(KeelsonctlAlone, WrongUsageExitsTwo) {
+  for (const auto& arguments :
+       std::vector<std::vector<std::string>>{{},
+                                             {"explode"},
+                                             {"status", "-o", "xml"},
+                                             {"why", "shop/web-1"},
+                                             {"why", "web-1", "shop/pay"},
+                                             {"why", "shop/web-1", "shop/pay:"},
+                                             {"config"},
+                                             {"observe", "--reason", "no_such_reason"},
+                                             {"--node", "../etc", "status"},
+                                             {"--node", "n1", "--run-dir", "/x", "status"}})
+    EXPECT_EQ(run_with(arguments).code, kExitUsage) << ::testing::PrintToString(arguments);
+  EXPECT_EQ(run_with({"--help"}).code, kExitOk);
+}
+
+class MadeUpMachine : public ::testing::Test {
+ protected:
+  MadeUpMachine() {
+    std::string path = "/tmp/keelson-ctl-XXXXXX";
+    if (::mkdtemp(path.data()) == nullptr) abort();
+    root_ = path;
+    write("/proc/sys/kernel/osrelease", "6.1.0-18-amd64\n");
+    write("/proc/sys/net/core/bpf_jit_enable", "1\n");
+    write("/proc/self/status", "Name:\tx\nCapEff:\t000001ffffffffff\n");
+    write("/proc/self/mounts",
+          "bpf /sys/fs/bpf bpf rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n");
+    write("/sys/kernel/btf/vmlinux", "x");
+  }
+  ~MadeUpMachine() override { std::filesystem::remove_all(root_); }
+  void write(const std::string& path, const std::string& content) {
+    std::filesystem::create_directories(std::filesystem::path(root_ + path).parent_path());
+    std::ofstream(root_ + path) << content;
+  }
+  Outcome check() { return run_with({"--run-dir", "/nonexistent", "check"}, root_); }
+  std::string root_;
+};
+
+TEST_F(MadeUpMachine, GoodOnePassesAndSaysThatNoAgentAnswered) {
+  const auto result = check();
+  EXPECT_EQ(result.code, kExitOk) << result.out;
+  EXPECT_NE(result.out.find("Check results are √"), std::string::npos);
+  EXPECT_NE(result.err.find("no agent answers"), std::string::npos);
+}
+
+TEST_F(MadeUpMachine, EachLackIsSaidWithItsFix) {
+  write("/proc/sys/kernel/osrelease", "5.10.0\n");
+  write("/proc/sys/net/core/bpf_jit_enable", "0\n");
+  write("/proc/self/status", "CapEff:\t0000000000000000\n");
+  write("/proc/self/mounts", "tmpfs /tmp tmpfs rw 0 0\n");
+  std::filesystem::remove(root_ + "/sys/kernel/btf/vmlinux");
+  const auto result = check();
+  EXPECT_EQ(result.code, kExitFindings);
+  for (const char* text :
+       {"‼ kernel release", "× kernel has BTF", "‼ BPF JIT", "× bpf file system is mounted",
+        "fix: mount -t bpf bpf /sys/fs/bpf", "× cgroup v2 is mounted",
+        "lacks CAP_BPF CAP_NET_ADMIN", "Check results are ×"})
+    EXPECT_NE(result.out.find(text), std::string::npos) << text << "\n" << result.out;
+}
+
+}  // namespace
+}  // namespace keelson::ctl

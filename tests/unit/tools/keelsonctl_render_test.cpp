@@ -1,0 +1,165 @@
+#include "keelsonctl/render.h"
+
+#include <gtest/gtest.h>
+
+#include "keelsonctl/table.h"
+
+namespace keelson::ctl {
+namespace {
+
+const Style kPlain{false};
+
+TEST(PlainText, ShowsTerminalEscapesInsteadOfObeyingThem) {
+  EXPECT_EQ(plain_text("a\x1b[31mred\x07"), "a\\x1b[31mred\\x07");
+  EXPECT_EQ(plain_text("line\nnext\r\x7f"), "line\\x0anext\\x0d\\x7f");
+  EXPECT_EQ(plain_text("\xc2\x9b"
+                       "31m"),
+            "\\u009b31m");                                   // CSI as one C1 character
+  EXPECT_EQ(plain_text("\xe2\x80\xaetxt"), "\\u202etxt");    // right-to-left override
+  EXPECT_EQ(plain_text("\xff\xc0\xaf"), "\\xff\\xc0\\xaf");  // not UTF-8, overlong
+  EXPECT_EQ(plain_text("\xed\xa0\x80"), "\\xed\\xa0\\x80");  // surrogate
+  EXPECT_EQ(plain_text("caf\xc3\xa9 √"), "caf\xc3\xa9 √");
+}
+
+TEST(Table, AlignsByWidthAndNeverTruncates) {
+  Table table({"NAME", "N"});
+  table.add({"a-very-long-name-that-stays-whole-however-long-it-may-be", "1"});
+  table.add({"√é", "22"});
+  table.add({"", "3"});
+  EXPECT_EQ(table.text(kPlain),
+            "NAME                                                      N\n"
+            "a-very-long-name-that-stays-whole-however-long-it-may-be  1\n"
+            "√é                                                        22\n"
+            "-                                                         3\n");
+}
+
+TEST(RenderStatus, ShowsComponentsPodsCountersAndFindings) {
+  const auto shown = render_status(R"({"node":"n1","version":"0.1.0","pid":42,"uptime_seconds":7300,
+    "ready":false,"missing":[{"task":"hold_connected","detail":"no socket"}],
+    "generation":{"snapshot":7,"plan":7,"applied":6},
+    "rollout":{"phase":"steer","waiting_for":"the proxy acknowledges generation 7"},
+    "hold":{"connected":false},"proxy":{"connected":true,"acknowledged_generation":6},
+    "pods":{"local":3,"meshed":2,"ready":1,"refused":1},
+    "workloads":[{"pod":"shop/web-1","state":"ready","reason":"enrolled","detail":""},
+                 {"pod":"shop/host","state":"refused","reason":"host_network","detail":"x"}],
+    "connections":[{"reason":"direct","count":12}],"refusals":[{"reason":"not_allowed","count":3}],
+    "events_lost":4,
+    "findings":[{"severity":"error","reason":"unknown_field","file":"p.yaml","line":9,
+      "object":"AuthorizationPolicy shop/x","message":"unknown field\u001b[2J","fix":"did you mean 'from'?"}]})",
+                                   kPlain);
+  ASSERT_TRUE(shown);
+  EXPECT_TRUE(shown->has_findings);
+  EXPECT_EQ(shown->out,
+            "node n1\n"
+            "  × agent         not ready, version 0.1.0, pid 42, up 2h\n"
+            "      missing: hold_connected: no socket\n"
+            "  × configuration generation 6 of 7 in the kernel, rollout steer, waiting until the "
+            "proxy acknowledges generation 7\n"
+            "  × hold          not connected\n"
+            "  √ proxy         connected, generation 6\n"
+            "  × pods          1 of 2 meshed are ready, 3 on the node, 1 refused\n"
+            "\n"
+            "POD         STATE    REASON        DETAIL\n"
+            "shop/web-1  ready    enrolled      -\n"
+            "shop/host   refused  host_network  x\n"
+            "\n"
+            "CONNECTIONS  COUNT\n"
+            "direct       12\n"
+            "\n"
+            "REFUSALS     COUNT\n"
+            "not_allowed  3\n"
+            "\n"
+            "findings\n"
+            "  error p.yaml:9 AuthorizationPolicy shop/x: unknown field\\x1b[2J (unknown_field)\n"
+            "      fix: did you mean 'from'?\n");
+  EXPECT_EQ(shown->hints, "hint: 4 flow events were lost: observe does not show everything\n");
+}
+
+TEST(RenderWhy, MarksEachLinkAndNamesTheBrokenOne) {
+  const auto shown = render_why(R"J({"from":"shop/web-1","to":"shop/pay","port":80,
+    "destination":"shop/pay-1","path":"direct","verdict":"broken","broken":"policy","links":[
+    {"name":"source","result":"ok","detail":"pod","fix":""},
+    {"name":"policy","result":"broken","detail":"policy_denied (shop/no-web, p.yaml:12)",
+     "fix":"kubectl edit authorizationpolicy -n shop no-web"},
+    {"name":"flows","result":"skipped","detail":"none","fix":""}]})J",
+                                kPlain);
+  ASSERT_TRUE(shown);
+  EXPECT_TRUE(shown->has_findings);
+  EXPECT_EQ(shown->out,
+            "shop/web-1 -> shop/pay:80 (shop/pay-1)\n"
+            "  √ source         pod\n"
+            "  × policy         policy_denied (shop/no-web, p.yaml:12)\n"
+            "      mend: kubectl edit authorizationpolicy -n shop no-web\n"
+            "  - flows          none\n"
+            "broken at policy\n");
+}
+
+TEST(RenderCheck, GroupsAndEndsWithTheWorstResult) {
+  const auto shown = render_check(R"({"ok":false,"checks":[
+    {"group":"kernel","name":"BTF","result":"ok","detail":"there","fix":""},
+    {"group":"kernel","name":"JIT","result":"warning","detail":"off","fix":"sysctl"},
+    {"group":"node","name":"bpffs","result":"error","detail":"missing","fix":"mount"}]})",
+                                  kPlain);
+  ASSERT_TRUE(shown);
+  EXPECT_TRUE(shown->has_findings);
+  EXPECT_EQ(shown->out,
+            "kernel\n------\n√ BTF\n‼ JIT\n    off\n    fix: sysctl\n\n"
+            "node\n----\n× bpffs\n    missing\n    fix: mount\n\nCheck results are ×\n");
+}
+
+TEST(RenderFlow, IsOneLineWithTheReasonAndThePolicy) {
+  const std::string flow =
+      R"({"time":"2026-01-01T00:00:00.000001Z","node":"n1","hook":"connect","verdict":"denied",
+       "reason":"policy_denied","path":"none","from":"shop/web-1","from_identity":"i",
+       "to":"","to_identity":"","service":"shop/pay","policy":"shop/no-web",
+       "source":"10.1.0.2:4000","destination":"10.1.0.3:8080","original":"10.96.0.1:80"})";
+  EXPECT_EQ(*render_flow(flow, kPlain),
+            "2026-01-01T00:00:00.000001Z shop/web-1 -> 10.1.0.3:8080 (shop/pay) DENIED none "
+            "reason=policy_denied policy=\"shop/no-web\" 10.1.0.2:4000>10.1.0.3:8080 "
+            "dialled=10.96.0.1:80\n");
+  EXPECT_NE(render_flow(flow, Style{true})->find("\x1b[31mDENIED\x1b[0m"), std::string::npos);
+  EXPECT_EQ(*render_flow(R"({"lost":3})", kPlain), "(3 flows lost: this reader is too slow)\n");
+}
+
+TEST(RenderConfig, ShowsWhoServesAServiceAndWhatAPolicyIs) {
+  const auto services = render_services(
+      R"({"services":[{"namespace":"shop","name":"pay","addresses":["10.96.0.1","fd00::1"],
+       "implemented":false,"detail":"sessionAffinity","ports":[{"name":"http","port":80,
+       "target":"8080","application_protocol":"http","implemented":false,
+       "routed_per_request":false,"endpoints":[{"ready":true},{"ready":false}]}]}]})",
+      kPlain);
+  ASSERT_TRUE(services);
+  EXPECT_EQ(services->out,
+            "NAMESPACE  SERVICE  ADDRESSES          PORT  TARGET  PROTOCOL  ENDPOINTS  SERVED BY   "
+            "DETAIL\n"
+            "shop       pay      10.96.0.1,fd00::1  80    8080    http      1/2        kube-proxy  "
+            "sessionAffinity\n");
+  const auto policies = render_policies(
+      R"({"policies":[{"kind":"AuthorizationPolicy","namespace":"shop","name":"p","action":"DENY",
+       "mode":"","port_modes":{},"selector":{"app":"pay"},"rules":1,"unreadable":true,
+       "file":"p.yaml","line":3,"selects":["shop/pay-1"]}]})",
+      kPlain);
+  ASSERT_TRUE(policies);
+  EXPECT_TRUE(policies->has_findings);
+  EXPECT_NE(policies->out.find("unreadable: denies  1      app=pay   shop/pay-1  p.yaml:3"),
+            std::string::npos)
+      << policies->out;
+}
+
+TEST(Render, SurvivesMissingFieldsWrongTypesAndGarbage) {
+  for (const auto render : {render_status, render_workloads, render_services, render_policies,
+                            render_why, render_check}) {
+    EXPECT_TRUE(render("{}", kPlain));
+    EXPECT_TRUE(render(R"({"workloads":7,"checks":[1,null],"links":{},"services":[[]]})", kPlain));
+    EXPECT_FALSE(render("<html>", kPlain));
+    EXPECT_FALSE(render("[]", kPlain));
+  }
+}
+
+TEST(RenderJson, EscapesEverythingOutsideAscii) {
+  EXPECT_EQ(render_json("{\"a\":\"\xc2\x9b\x7f√\"}")->out,
+            "{\n  \"a\": \"\\u009b\\u007f\\u221a\"\n}\n");
+}
+
+}  // namespace
+}  // namespace keelson::ctl
