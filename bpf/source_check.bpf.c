@@ -66,7 +66,8 @@ int ks_source(struct __sk_buff* skb) {
   if (!is4 && (addr_is_zero(&source) || addr_is_link_local(&source))) return KS_TC_PASS;
   struct ks_address* owner = bpf_map_lookup_elem(&ks_address, &source);
   if (!owner) return source_drop(pod, &source, KS_REASON_source_spoofed);
-  if (owner->pod != pod || !(owner->flags & KS_ADDRESS_LOCAL))
+  /* A pod that joins or leaves keeps its packets: its rows are open, not local. */
+  if (owner->pod != pod || !(owner->flags & (KS_ADDRESS_LOCAL | KS_ADDRESS_OPEN)))
     return source_drop(pod, &source, KS_REASON_source_spoofed);
   return KS_TC_PASS;
 }

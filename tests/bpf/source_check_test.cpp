@@ -85,6 +85,13 @@ TEST_F(SourceCheck, ThePodsOwnAddressesPass) {
   EXPECT_TRUE(programs_->take_events().empty());
 }
 
+TEST_F(SourceCheck, APodThatJoinsOrLeavesKeepsItsAddresses) {
+  put_owner("10.1.0.2", kPod, KS_ADDRESS_OPEN);
+  EXPECT_EQ(check(packet("10.1.0.2")), kPass);
+  put_owner("10.1.0.3", kNeighbour, KS_ADDRESS_OPEN);
+  EXPECT_EQ(check(packet("10.1.0.3")), kDrop);
+}
+
 TEST_F(SourceCheck, EveryOtherAddressIsDroppedAndReported) {
   for (const char* source :
        {"10.1.0.3", "10.2.0.4", "192.0.2.1", "0.0.0.0", "127.0.0.1", "fd01::3", "::1", "ff02::1"}) {
