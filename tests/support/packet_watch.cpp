@@ -26,11 +26,12 @@ constexpr size_t kFrameBytesMax = 65600;  // veth hands over GSO frames whole
 struct Segment {
   uint16_t source = 0, destination = 0;
   size_t payload_bytes = 0;
+  unsigned flags = 0;
 };
 
 // Zeroes when the frame is not TCP.
 Segment segment_of(const std::string& frame) {
-  if (frame.size() < kEthernetBytes + sizeof(ip6_hdr)) return {};
+  if (frame.size() < kEthernetBytes + sizeof(ip6_hdr)) return {};  // IPv4 with TCP is as long
   const char* packet = frame.data() + kEthernetBytes;
   size_t header = 0, total = 0;
   if ((packet[0] & 0xf0) == 0x40) {
@@ -50,7 +51,9 @@ Segment segment_of(const std::string& frame) {
   tcphdr tcp;
   std::memcpy(&tcp, packet + header, sizeof tcp);
   size_t before = header + tcp.doff * 4u;
-  return {ntohs(tcp.source), ntohs(tcp.dest), total > before ? total - before : 0};
+  const unsigned flags = (tcp.syn ? PacketWatch::kSyn : 0u) | (tcp.rst ? PacketWatch::kRst : 0u) |
+                         (tcp.ack ? PacketWatch::kAck : 0u);
+  return {ntohs(tcp.source), ntohs(tcp.dest), total > before ? total - before : 0, flags};
 }
 
 }  // namespace
@@ -110,6 +113,18 @@ size_t PacketWatch::tcp_payload_bytes(__u16 port) const {
     if (Segment segment = segment_of(frame); segment.source == port || segment.destination == port)
       bytes += segment.payload_bytes;
   return bytes;
+}
+
+size_t PacketWatch::segments(__u16 source_port, __u16 destination_port, unsigned flags) const {
+  std::lock_guard lock(mutex_);
+  size_t count = 0;
+  for (const std::string& frame : frames_) {
+    const Segment segment = segment_of(frame);
+    if (segment.source == source_port && segment.destination == destination_port &&
+        segment.flags == flags)
+      ++count;
+  }
+  return count;
 }
 
 }  // namespace keelson::test

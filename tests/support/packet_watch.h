@@ -26,6 +26,9 @@ class PacketWatch {
   size_t frames() const;
   // TCP segments with payload to or from this port, IPv4 or IPv6.
   size_t tcp_payload_bytes(__u16 port) const;
+  // Segments between these ports with exactly these of SYN, ACK and RST set.
+  enum Flags : unsigned { kSyn = 0x02, kRst = 0x04, kAck = 0x10 };
+  size_t segments(__u16 source_port, __u16 destination_port, unsigned flags) const;
 
  private:
   void watch();

@@ -68,13 +68,20 @@ Result<void> Network::make_node(std::string_view node) {
                              {"ipv4/conf/default/rp_filter", "0"},
                              {"ipv4/conf/all/send_redirects", "0"},
                              {"ipv4/conf/default/send_redirects", "0"}}));
-  return ip_batch(fmt::format("link set lo up\n"
-                              "link add br0 type bridge forward_delay 0\n"
-                              "link set br0 up\n"
-                              "addr add {}/24 dev br0\n"
-                              "addr add {}/64 dev br0 nodad\n",
-                              gateway4(number), gateway6(number)),
-                  netns_path(netns));
+  // br_netfilter would translate on the bridge and send a pod's call to itself out of the port that
+  // it came from, which a bridge does not do; routed through the node it works. Absent: fine.
+  [[maybe_unused]] auto unfiltered = set_sysctls(
+      netns, {{"bridge/bridge-nf-call-iptables", "0"}, {"bridge/bridge-nf-call-ip6tables", "0"}});
+  // A bridge without an address of its own takes its lowest port's: every new pod could change it
+  // under the neighbours' caches.
+  return ip_batch(
+      fmt::format("link set lo up\n"
+                  "link add br0 address 02:4b:53:00:00:0{} type bridge forward_delay 0\n"
+                  "link set br0 up\n"
+                  "addr add {}/24 dev br0\n"
+                  "addr add {}/64 dev br0 nodad\n",
+                  number, gateway4(number), gateway6(number)),
+      netns_path(netns));
 }
 
 Result<void> Network::join_nodes() {
