@@ -44,6 +44,7 @@ TEST_F(Enrol, TheLabelTurnsTheMeshOnAndOffUnderOpenConnections) {
   lab().apply(namespace_yaml("shop", false), "ns.yaml");
   ASSERT_TRUE(lab().wait_workload("pay", "unmeshed"));
   ASSERT_TRUE(lab().wait_workload("web", "unmeshed"));
+  ASSERT_TRUE(lab().wait_settled());
   EXPECT_TRUE(echoes(before));
   EXPECT_TRUE(echoes(meshed));
   const uint64_t direct = lab().counter("node1", "direct");
