@@ -28,6 +28,8 @@ struct NodeFacts {
   std::string root_namespace = "keelson-system";
   bool proxy_ready = false;    // a proxy acknowledged the current configuration
   std::vector<LocalPod> pods;  // enrolled, by uid
+  // Joining (hooks not attached yet) or leaving (hooks still attached): only KS_ADDRESS_OPEN rows.
+  std::vector<LocalPod> open_pods;
 };
 
 }  // namespace keelson::compile

@@ -98,6 +98,17 @@ uint64_t identity_of(const model::Pod& pod, const std::string& trust_domain) {
   return identity_id(identity_name(trust_domain, pod.meta.key.ns, pod.service_account));
 }
 
+// An enrolled pod's claim on the same address comes first: it is the same pod, further on.
+Claim open_claim(const model::Snapshot& snapshot, const NodeFacts& facts, const LocalPod& local) {
+  const auto pod = std::find_if(snapshot.pods.begin(), snapshot.pods.end(), [&](const auto& each) {
+    return each.second->meta.uid == local.uid;
+  });
+  const uint64_t identity =
+      pod == snapshot.pods.end() ? 0 : identity_of(*pod->second, facts.trust_domain);
+  const ks_address row{local.netns_cookie, identity, KS_ADDRESS_OPEN, 0};
+  return {false, true, facts.node_name, local.uid, "Pod with uid " + local.uid, row};
+}
+
 }  // namespace
 
 PortRange capture_ports(uint16_t local_port_first, uint16_t local_port_last) {
@@ -166,6 +177,9 @@ RowList compile_addresses(const model::Snapshot& snapshot, const NodeFacts& fact
       table.claim(address, {false, false, facts.node_name, workload.facts->uid,
                             workload.pod->meta.key.to_string(), row});
   }
+  for (const auto& pod : facts.open_pods)
+    for (const auto& address : pod.addresses)
+      table.claim(address, open_claim(snapshot, facts, pod));
   for (const auto& [key, state] : snapshot.node_states) {
     if (key.name == facts.node_name) continue;
     for (const auto& pod : state->pods) {

@@ -7,24 +7,6 @@
 
 namespace keelson::datapath {
 
-FlowEvent decode_event(const ks_event& raw) noexcept {
-  FlowEvent event;
-  event.time = MonotonicTime(std::chrono::nanoseconds(raw.time_ns));
-  event.hook = static_cast<ks_hook>(raw.hook);
-  event.allowed = raw.verdict == KS_ALLOW;
-  event.reason = static_cast<Reason>(raw.reason);
-  event.source_pod = raw.source_pod;
-  event.source_identity = raw.source_identity;
-  event.destination_pod = raw.destination_pod;
-  event.destination_identity = raw.destination_identity;
-  event.service = raw.service;
-  event.policy = raw.policy;
-  event.source = Endpoint::from_raw(raw.source);
-  event.destination = Endpoint::from_raw(raw.destination);
-  event.original = Endpoint::from_raw(raw.original);
-  return event;
-}
-
 Result<std::unique_ptr<FlowEvents>> FlowEvents::open(const Pins& pins, Callback callback) {
   std::unique_ptr<FlowEvents> events(new FlowEvents(std::move(callback)));
   KS_ASSIGN(events->map_, pins.open_map("ks_events"));
@@ -51,7 +33,7 @@ int FlowEvents::on_record(void* self, void* data, size_t bytes) noexcept {
   ks_event raw;
   if (bytes < sizeof raw) return 0;  // of another version: skip
   std::memcpy(&raw, data, sizeof raw);
-  static_cast<FlowEvents*>(self)->callback_(decode_event(raw));
+  static_cast<FlowEvents*>(self)->callback_(raw);
   return 0;
 }
 

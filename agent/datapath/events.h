@@ -7,37 +7,17 @@
 #include <functional>
 #include <memory>
 
-#include "base/clock.h"
-#include "base/ip_address.h"
-#include "base/reason.h"
 #include "base/result.h"
 #include "datapath/pins.h"
+#include "keelson_abi/abi.h"
 
 struct ring_buffer;
 
 namespace keelson::datapath {
 
-struct FlowEvent {
-  MonotonicTime time;
-  ks_hook hook = KS_HOOK_CONNECT;
-  bool allowed = false;
-  Reason reason = Reason::none;
-  uint64_t source_pod = 0;  // netns cookie; 0: not a local pod
-  uint64_t source_identity = 0;
-  uint64_t destination_pod = 0;
-  uint64_t destination_identity = 0;
-  uint64_t service = 0;
-  uint64_t policy = 0;
-  Endpoint source;
-  Endpoint destination;  // where the connection really goes
-  Endpoint original;     // what was dialled
-};
-
-FlowEvent decode_event(const ks_event& raw) noexcept;
-
 class FlowEvents {
  public:
-  using Callback = std::function<void(const FlowEvent&)>;
+  using Callback = std::function<void(const ks_event&)>;
 
   static Result<std::unique_ptr<FlowEvents>> open(const Pins& pins, Callback callback);
   ~FlowEvents();

@@ -75,8 +75,10 @@ Result<std::string> cgroup_path(const LoaderOptions& options) {
   return find_cgroup2_root(text);
 }
 
+constexpr const char* kLookupPrefix = "lookup_";
+
 std::string lookup_pin(uint32_t slot) {
-  return "lookup_" + std::to_string(slot);
+  return kLookupPrefix + std::to_string(slot);
 }
 std::string source_pin(uint32_t ifindex) {
   return "source_" + std::to_string(ifindex);
@@ -193,7 +195,7 @@ Result<void> Loader::attach_node() {
 }
 
 void Loader::remove_stale_links() {
-  for (const char* prefix : {"lookup_", "source_"}) {
+  for (const char* prefix : {kLookupPrefix, "source_"}) {
     for (const std::string& name : pins_.list(prefix)) {
       const auto found = pins_.find_link(name);
       // A link that outlived its namespace or interface: nothing to enforce, only memory. Failing
@@ -204,7 +206,7 @@ void Loader::remove_stale_links() {
 }
 
 Result<void> Loader::detach_all() {
-  for (const char* prefix : {"link_", "lookup_", "source_"})
+  for (const char* prefix : {"link_", kLookupPrefix, "source_"})
     for (const std::string& name : pins_.list(prefix)) KS_TRY(pins_.remove_link(name));
   return {};
 }
@@ -276,6 +278,14 @@ bool Loader::source_check_attached(uint32_t host_ifindex) const {
   if (!tcx_) return clsact_attached(host_ifindex);
   const auto found = pins_.find_link(source_pin(host_ifindex));
   return found && found->target == host_ifindex;
+}
+
+std::vector<uint32_t> Loader::attached_slots() const {
+  std::vector<uint32_t> slots;
+  const std::string prefix = kLookupPrefix;
+  for (const std::string& name : pins_.list(prefix))
+    slots.push_back(static_cast<uint32_t>(std::strtoul(&name[prefix.size()], nullptr, 10)));
+  return slots;
 }
 
 Result<void> Loader::release(uint32_t slot, uint32_t host_ifindex, uint64_t netns_cookie) {

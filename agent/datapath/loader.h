@@ -43,6 +43,7 @@ class Loader final : public PodHooks {
   bool lookup_attached(uint32_t slot, const std::string& netns_path) const override;
   bool listeners_installed(uint32_t slot, const SlotListeners& listeners) const override;
   bool source_check_attached(uint32_t host_ifindex) const override;
+  std::vector<uint32_t> attached_slots() const override;
   Result<void> release(uint32_t slot, uint32_t host_ifindex, uint64_t netns_cookie) override;
 
  private:

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -29,6 +30,9 @@ class PodHooks {
   virtual bool lookup_attached(uint32_t slot, const std::string& netns_path) const = 0;
   virtual bool listeners_installed(uint32_t slot, const SlotListeners& listeners) const = 0;
   virtual bool source_check_attached(uint32_t host_ifindex) const = 0;
+
+  // Slots with a lookup, whoever attached it.
+  virtual std::vector<uint32_t> attached_slots() const = 0;
 
   // Removes all that the slot has. A host_ifindex of 0 has no source check.
   virtual Result<void> release(uint32_t slot, uint32_t host_ifindex, uint64_t netns_cookie) = 0;

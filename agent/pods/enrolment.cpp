@@ -128,21 +128,29 @@ void Enrolment::find_orphans(const std::vector<WantedPod>& wanted) {
   for (const WantedPod& pod : wanted) uids.insert(pod.uid);
   std::set<uint64_t> known;
   for (const auto& [uid, pod] : enrolled_) known.insert(pod.facts.netns_cookie);
-  for (const Leaving& pod : leaving_) known.insert(pod.netns_cookie);
+  for (const Leaving& pod : leaving_) known.insert(pod.facts.netns_cookie);
   for (const link::ListedPod& pod : *listed) {
     const bool already_known = !known.insert(pod.pod.netns_cookie).second;
     if (already_known || uids.contains(pod.key)) continue;
     const auto place = slots_.find(pod.pod.netns_cookie);
-    if (place)
-      leaving_.push_back({pod.key, pod.pod.netns_cookie, place->slot, pod.pod.peer_ifindex});
-    else if (!hold_.forget(pod.key))
+    if (place) {
+      compile::LocalPod facts = facts_of(pod.key, pod.pod);
+      facts.slot = place->slot;
+      leaving_.push_back({std::move(facts)});
+    } else if (!hold_.forget(pod.key)) {
       return;
+    }
   }
   for (const uint64_t cookie : slots_.cookies()) {
     if (known.contains(cookie)) continue;
     const auto place = slots_.find(cookie);
-    leaving_.push_back({"", cookie, place->slot, place->host_ifindex});
+    compile::LocalPod facts;
+    facts.netns_cookie = cookie;
+    facts.slot = place->slot;
+    facts.host_ifindex = place->host_ifindex;
+    leaving_.push_back({std::move(facts)});
   }
+  release_unused_slots();
   look_for_orphans_ = false;
   orphans_found_ = true;
 }
@@ -166,6 +174,8 @@ Result<Enrolment::Enrolled> Enrolment::enrol(const WantedPod& wanted) {
   pod.facts = facts_of(wanted.uid, registered.pod);
   pod.sock_diag = std::move(registered.sock_diag);
   KS_TRY(check_addresses(wanted, pod.facts));
+  // Before the slot: one that is held counts as enrolled before, and gets its hooks at once.
+  KS_ASSIGN(pod.listeners, hold_.listeners(wanted.uid));
   const auto place = slots_.take(pod.facts.netns_cookie);
   if (!place)
     return fail(Reason::pod_slots_exhausted, ErrorSource::kConfig,
@@ -173,22 +183,14 @@ Result<Enrolment::Enrolled> Enrolment::enrol(const WantedPod& wanted) {
   pod.facts.slot = place->slot;
   pod.facts.grace_until_ns =
       place->fresh ? nanoseconds(clock_.now() + options_.grace) : place->grace_until_ns;
-  const auto attached = [&]() -> Result<void> {
-    KS_ASSIGN(pod.listeners, hold_.listeners(wanted.uid));
-    return attach(pod);
-  }();
-  if (!attached) {
-    // A pod that was enrolled before this agent keeps what it has: refusing beats leaking.
-    if (place->fresh) {
-      const auto undone =
-          hooks_.release(place->slot, pod.facts.host_ifindex, pod.facts.netns_cookie);
-      if (undone) slots_.free(pod.facts.netns_cookie);
-    }
-    return Failure(attached.error());
+  // The kernel has its rows already: they were never without their hooks for long.
+  if (!place->fresh) {
+    KS_TRY(attach(pod));
+    pod.attached = true;
   }
   // Wanted again before it was released: it simply stays.
   std::erase_if(leaving_, [&](const Leaving& leaving) {
-    return leaving.netns_cookie == pod.facts.netns_cookie;
+    return leaving.facts.netns_cookie == pod.facts.netns_cookie;
   });
   slots_.set(pod.facts.netns_cookie, pod.facts.grace_until_ns, pod.facts.host_ifindex);
   return pod;
@@ -202,9 +204,50 @@ Result<void> Enrolment::attach(const Enrolled& pod) {
   return hooks_.attach_lookup(pod.facts.slot, pod.wanted.netns_path);
 }
 
+bool Enrolment::attach_opened(const compile::Rows& applied) {
+  std::set<uint64_t> open;
+  for (const auto& [row, value] : applied)
+    if (row.map == compile::MapId::kAddress)
+      if (const auto address = compile::value_of<ks_address>(value);
+          (address.flags & KS_ADDRESS_OPEN) != 0)
+        open.insert(address.pod);
+  bool changed = false;
+  for (auto entry = enrolled_.begin(); entry != enrolled_.end();) {
+    Enrolled& pod = entry->second;
+    if (pod.attached || !open.contains(pod.facts.netns_cookie)) {
+      ++entry;
+      continue;
+    }
+    changed = true;
+    if (auto attached = attach(pod); attached) {
+      pod.attached = true;
+      ++entry;
+    } else {
+      note_failure(pod.wanted, std::move(attached).error());
+      if (!give_up_joining(pod)) leave(pod);
+      entry = enrolled_.erase(entry);
+    }
+  }
+  return changed;
+}
+
+bool Enrolment::give_up_joining(const Enrolled& pod) {
+  if (!hooks_.release(pod.facts.slot, pod.facts.host_ifindex, pod.facts.netns_cookie)) return false;
+  slots_.free(pod.facts.netns_cookie);
+  return true;
+}
+
 void Enrolment::leave(const Enrolled& pod) {
-  leaving_.push_back(
-      {pod.wanted.uid, pod.facts.netns_cookie, pod.facts.slot, pod.facts.host_ifindex});
+  leaving_.push_back({pod.facts});
+}
+
+// An earlier agent may have ended between the rows and the hooks of a pod. A lookup without rows
+// refuses everything, so one that belongs to nobody goes.
+void Enrolment::release_unused_slots() {
+  std::set<uint32_t> used;
+  for (const uint64_t cookie : slots_.cookies()) used.insert(slots_.find(cookie)->slot);
+  for (const uint32_t slot : hooks_.attached_slots())
+    if (!used.contains(slot)) (void)hooks_.release(slot, 0, 0);
 }
 
 void Enrolment::note_failure(const WantedPod& wanted, Error error) {
@@ -231,7 +274,9 @@ bool Enrolment::self_check() {
     failed_.erase(entry->first);
     if (now->pod.netns_cookie != pod.facts.netns_cookie) {  // a new sandbox behind the same path
       again.push_back(pod.wanted);
-      leaving_.push_back({"", pod.facts.netns_cookie, pod.facts.slot, pod.facts.host_ifindex});
+      Leaving old{pod.facts};
+      old.facts.uid.clear();  // hold's entry is the new sandbox's
+      leaving_.push_back(std::move(old));
       entry = enrolled_.erase(entry);
       changed = true;
       continue;
@@ -268,6 +313,7 @@ bool Enrolment::check(Enrolled& pod, const link::Registration& now) {
 }
 
 void Enrolment::repair(const Enrolled& pod) {
+  if (!pod.attached) return;
   const bool whole =
       hooks_.listeners_installed(pod.facts.slot, pod.listeners) &&
       hooks_.lookup_attached(pod.facts.slot, pod.wanted.netns_path) &&
@@ -280,21 +326,31 @@ void Enrolment::repair(const Enrolled& pod) {
     note_failure(pod.wanted, attached.error());
 }
 
-void Enrolment::release_retired(const std::function<bool(uint64_t)>& rows_gone) {
-  std::erase_if(leaving_, [&](const Leaving& pod) {
-    if (!rows_gone(pod.netns_cookie)) return false;
-    // Anything that fails here is tried again at the next call.
-    if (!hooks_.release(pod.slot, pod.host_ifindex, pod.netns_cookie)) return false;
-    const bool replaced = enrolled_.contains(pod.uid);  // same uid, new sandbox: hold's is the new
-    if (!pod.uid.empty() && !replaced && !hold_.forget(pod.uid)) return false;
-    slots_.free(pod.netns_cookie);
-    return true;
-  });
+bool Enrolment::release_retired(const std::function<bool(uint64_t)>& rows_gone) {
+  return std::erase_if(leaving_, [&](const Leaving& leaving) {
+           const compile::LocalPod& pod = leaving.facts;
+           if (!rows_gone(pod.netns_cookie)) return false;
+           // Anything that fails here is tried again at the next call.
+           if (!hooks_.release(pod.slot, pod.host_ifindex, pod.netns_cookie)) return false;
+           const bool replaced = enrolled_.contains(pod.uid);  // same uid, new sandbox
+           if (!pod.uid.empty() && !replaced && !hold_.forget(pod.uid)) return false;
+           slots_.free(pod.netns_cookie);
+           return true;
+         }) != 0;
 }
 
 std::vector<compile::LocalPod> Enrolment::pods() const {
   std::vector<compile::LocalPod> facts;
-  for (const auto& [uid, pod] : enrolled_) facts.push_back(pod.facts);
+  for (const auto& [uid, pod] : enrolled_)
+    if (pod.attached) facts.push_back(pod.facts);
+  return facts;
+}
+
+std::vector<compile::LocalPod> Enrolment::open_pods() const {
+  std::vector<compile::LocalPod> facts;
+  for (const auto& [uid, pod] : enrolled_)
+    if (!pod.attached) facts.push_back(pod.facts);
+  for (const Leaving& pod : leaving_) facts.push_back(pod.facts);
   return facts;
 }
 

@@ -1,8 +1,9 @@
 // Enrolment: makes the wanted local pods part of the mesh and takes them out again: keelson-hold
 // (registration, listeners) and kernel hooks per pod, slots, self-check with repair, retries. One
 // pod's failure never stops another's. Agent loop only; every call to hold waits for its answer.
-// Writes no map rows: it tells compile the facts (pods()), and keeps a leaving pod's hooks until
-// the rollout has retired its rows.
+// Writes no map rows: it tells compile the facts. A pod's sk_lookup program and its rows cannot
+// change at one instant, so a joining pod is first among open_pods() until its addresses are open
+// (KS_ADDRESS_OPEN), then gets its hooks and is among pods(); a leaving one goes back the same way.
 #pragma once
 
 #include <chrono>
@@ -52,20 +53,25 @@ class Enrolment {
   // for, by netns cookie.
   void recover(const compile::Rows& rows);
 
-  // Enrols new pods; those not wanted any more leave pods() at once. True: pods() changed.
+  // Starts to enrol new pods; those not wanted any more leave pods() at once. True: pods() or
+  // open_pods() changed.
   bool reconcile(const std::vector<WantedPod>& wanted);
-  // Tries failed pods again whose time has come. True: pods() changed.
+  // Tries failed pods again whose time has come. True: pods() or open_pods() changed.
   bool retry();
+  // Attaches the joining pods whose addresses are open in `applied`. True: pods() changed.
+  bool attach_opened(const compile::Rows& applied);
   // Reads every pod's facts again and repairs hooks, listeners and a restarted hold. True: pods()
   // changed. Call it every few seconds.
   bool self_check();
   // Un-enrolls for good the leaving pods whose rows are gone, in the safe order: hooks, then hold.
-  void release_retired(const std::function<bool(uint64_t netns_cookie)>& rows_gone);
+  // True: open_pods() changed.
+  bool release_retired(const std::function<bool(uint64_t netns_cookie)>& rows_gone);
 
   // False after a restart while hold does not answer: pods() lacks pods whose rows are in the
   // kernel, and applying it would take them out of the mesh.
   bool is_ready_to_apply() const noexcept { return orphans_found_; }
-  std::vector<compile::LocalPod> pods() const;  // by uid
+  std::vector<compile::LocalPod> pods() const;       // by uid
+  std::vector<compile::LocalPod> open_pods() const;  // joining, then leaving
   std::vector<EnrolmentProblem> problems() const;
   std::optional<MonotonicTime> next_retry() const;
   uint64_t repairs() const noexcept { return repairs_; }  // by self_check
@@ -78,12 +84,10 @@ class Enrolment {
     compile::LocalPod facts;
     link::PodListeners listeners;
     Fd sock_diag;
+    bool attached = false;
   };
   struct Leaving {
-    std::string uid;  // empty: hold knows it no more
-    uint64_t netns_cookie = 0;
-    uint32_t slot = 0;
-    uint32_t host_ifindex = 0;
+    compile::LocalPod facts;  // uid empty: hold knows it no more; addresses empty: not known
   };
   struct Failed {
     WantedPod wanted;
@@ -97,7 +101,9 @@ class Enrolment {
   bool try_enrol(const WantedPod& wanted);  // true: enrolled
   Result<Enrolled> enrol(const WantedPod& wanted);
   Result<void> attach(const Enrolled& pod);
+  bool give_up_joining(const Enrolled& pod);  // true: nothing is left of it
   void leave(const Enrolled& pod);
+  void release_unused_slots();
   void note_failure(const WantedPod& wanted, Error error);
   bool check(Enrolled& pod, const link::Registration& now);  // true: facts changed
   void repair(const Enrolled& pod);

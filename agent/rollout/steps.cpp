@@ -61,6 +61,9 @@ bool is_ready(const std::string& address) {
 bool is_local(const std::string& address) {
   return (value_of<ks_address>(address).flags & KS_ADDRESS_LOCAL) != 0;
 }
+bool is_open(const std::string& address) {
+  return (value_of<ks_address>(address).flags & KS_ADDRESS_OPEN) != 0;
+}
 
 class StepMaker {
  public:
@@ -203,8 +206,9 @@ class StepMaker {
   }
 
   static bool relaxes(const Change& address) {
-    return address.now != nullptr && is_ready(*address.now) && !is_ready(*address.next) &&
-           !is_local(*address.next);
+    if (address.now == nullptr) return false;
+    if (is_open(*address.next)) return is_local(*address.now);
+    return is_ready(*address.now) && !is_ready(*address.next) && !is_local(*address.next);
   }
   void steer_addresses() {
     const size_t before = steps_.steer.size();

@@ -14,6 +14,8 @@
 // Why pods join in this order: without its row a pod's own connections carry no attestation, and
 // once its address is known, receivers drop those. So row first, address second; the source check
 // knows a pod's addresses only from ks_address, so it comes third. Leaving is the mirror image.
+// Before the first and after the last of these the addresses are OPEN (abi.h): in an apply of its
+// own each, because agent/pods attaches and detaches the pod's sk_lookup program in between.
 // An address that stops being READY is a relaxation: plaintext from it is judged instead of
 // dropped.
 #pragma once

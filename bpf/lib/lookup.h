@@ -108,12 +108,16 @@ static __always_inline bool lookup_decide(struct ks_tuple_key* key, struct looku
     lookup_refuse(plan, KS_REASON_unknown_local_address);
     return false;
   }
-  if (!(local->flags & KS_ADDRESS_LOCAL)) {
+  if (!(local->flags & (KS_ADDRESS_LOCAL | KS_ADDRESS_OPEN))) {
     lookup_refuse(plan, KS_REASON_unknown_local_address);
     return false;
   }
   key->pod = local->pod;
   plan->pod = key->pod;
+  if ((local->flags & KS_ADDRESS_OPEN) && !bpf_map_lookup_elem(&ks_tuple, key)) {
+    lookup_allow(plan, KS_REASON_pod_open, KS_ROLE_NONE);
+    return false;
+  }
   struct ks_pod* pod = bpf_map_lookup_elem(&ks_pod, &key->pod);
   if (!pod) {
     lookup_refuse(plan, KS_REASON_pod_record_missing);

@@ -34,7 +34,6 @@ using compile::bytes_of;
 using compile::MapId;
 using datapath::Connection;
 using datapath::Counters;
-using datapath::FlowEvent;
 using datapath::FlowEvents;
 using datapath::KernelMaps;
 using datapath::Loader;
@@ -246,9 +245,9 @@ TEST_F(Datapath, the_source_check_drops_what_does_not_belong_to_the_pod_and_says
   node_.inside([&] { EXPECT_TRUE(loader->source_check_attached(ifindex)); });
   ASSERT_TRUE(dial_from(pod_, "10.98.0.1", 8080)) << "no ks_interface row: not a pod of ours";
 
-  std::vector<FlowEvent> seen;
+  std::vector<ks_event> seen;
   const auto events =
-      FlowEvents::open(loader->pins(), [&seen](const FlowEvent& event) { seen.push_back(event); });
+      FlowEvents::open(loader->pins(), [&seen](const ks_event& event) { seen.push_back(event); });
   ASSERT_TRUE(events);
   ASSERT_TRUE(maps->put(MapId::kInterface, bytes_of(ifindex), bytes_of(ks_interface{4711})));
   EXPECT_FALSE(dial_from(pod_, "10.98.0.1", 8080));
@@ -256,10 +255,10 @@ TEST_F(Datapath, the_source_check_drops_what_does_not_belong_to_the_pod_and_says
   EXPECT_EQ(::poll(&readable, 1, 1000), 1);
   ASSERT_TRUE((*events)->drain());
   ASSERT_FALSE(seen.empty());
-  EXPECT_EQ(seen[0].reason, Reason::source_spoofed);
+  EXPECT_EQ(seen[0].reason, KS_REASON_source_spoofed);
   EXPECT_EQ(seen[0].source_pod, 4711U);
-  EXPECT_EQ(seen[0].source.address.to_string(), "10.98.0.2");
-  EXPECT_FALSE(seen[0].allowed);
+  EXPECT_EQ(Endpoint::from_raw(seen[0].source).address.to_string(), "10.98.0.2");
+  EXPECT_EQ(seen[0].verdict, KS_DENY);
 
   const ks_addr address = IpAddress::parse("10.98.0.2")->raw();
   ASSERT_TRUE(maps->put(MapId::kAddress, bytes_of(address),

@@ -81,12 +81,18 @@ TEST_F(EnrolmentInKernel, a_pod_enters_survives_holds_death_and_leaves_without_a
   pods::Enrolment enrolment(client_, *loader_, clock_);
 
   node_.inside([&] { EXPECT_TRUE(enrolment.reconcile({wanted()})); });
+  const auto open = IpAddress::parse("10.99.0.2")->raw();
+  ASSERT_EQ(enrolment.open_pods().size(), 1U);
+  ASSERT_TRUE(maps->put(
+      MapId::kAddress, bytes_of(open),
+      bytes_of(ks_address{enrolment.open_pods()[0].netns_cookie, 0, KS_ADDRESS_OPEN, 0})));
+  node_.inside([&] { EXPECT_TRUE(enrolment.attach_opened(*maps->read_all())); });
   ASSERT_EQ(enrolment.pods().size(), 1U)
       << (enrolment.problems().empty() ? "" : enrolment.problems()[0].error.message());
   const compile::LocalPod pod = enrolment.pods()[0];
   EXPECT_EQ(pod.netns_cookie, netns_cookie(pod_.socket(AF_INET, SOCK_DGRAM)));
   EXPECT_NE(pod.host_ifindex, 0U);
-  EXPECT_EQ(dial(8080), ECONNREFUSED) << "without rows an enrolled pod refuses";
+  EXPECT_EQ(dial(8080), 0) << "a joining pod is open";
 
   // What compile would write: plaintext is allowed, HBONE goes to the pod's listener.
   ks_pod row{};
@@ -110,9 +116,12 @@ TEST_F(EnrolmentInKernel, a_pod_enters_survives_holds_death_and_leaves_without_a
 
   node_.inside([&] { EXPECT_TRUE(enrolment.reconcile({})); });
   EXPECT_EQ(dial(KS_HBONE_PORT), 0) << "the hooks went before the rows";
-  ASSERT_TRUE(maps->erase(MapId::kAddress, bytes_of(row.addr4)));
+  ASSERT_TRUE(maps->put(MapId::kAddress, bytes_of(row.addr4),
+                        bytes_of(ks_address{pod.netns_cookie, 0, KS_ADDRESS_OPEN, 0})));
   ASSERT_TRUE(maps->erase(MapId::kPod, bytes_of(pod.netns_cookie)));
+  EXPECT_EQ(dial(8080), 0) << "a leaving pod is open";
   node_.inside([&] { enrolment.release_retired([](uint64_t) { return true; }); });
+  ASSERT_TRUE(maps->erase(MapId::kAddress, bytes_of(row.addr4)));
   EXPECT_EQ(enrolment.leaving(), 0U);
   EXPECT_EQ(dial(8080), 0);
   EXPECT_EQ(dial(KS_HBONE_PORT), ECONNREFUSED);
@@ -128,10 +137,11 @@ TEST_F(EnrolmentInKernel, an_agent_that_restarts_finds_its_pods_slot_and_listene
   {
     pods::Enrolment first(client_, *loader_, clock_);
     node_.inside([&] { ASSERT_TRUE(first.reconcile({wanted()})); });
-    cookie = first.pods()[0].netns_cookie;
+    const compile::LocalPod pod = first.open_pods()[0];
+    cookie = pod.netns_cookie;
     ks_pod row{};
-    row.slot = first.pods()[0].slot;
-    row.grace_until_ns = first.pods()[0].grace_until_ns;
+    row.slot = pod.slot;
+    row.grace_until_ns = pod.grace_until_ns;
     ASSERT_TRUE(maps->put(MapId::kPod, bytes_of(cookie), bytes_of(row)));
   }
   const auto kept = client_.listeners("uid-1");

@@ -42,6 +42,8 @@ class Hold {
   virtual Result<std::vector<ListedPod>> list_all() = 0;  // every registered pod
   // Grows whenever hold may be another process than before; 0: never reached.
   virtual uint64_t connections() const noexcept = 0;
+  // The last request was answered.
+  virtual bool is_reachable() const noexcept = 0;
 };
 
 class HoldClient final : public Hold {
@@ -57,6 +59,7 @@ class HoldClient final : public Hold {
   Result<PodListeners> listeners(std::string_view pod) override;
   Result<std::vector<ListedPod>> list_all() override;
   uint64_t connections() const noexcept override { return connections_; }
+  bool is_reachable() const noexcept override { return static_cast<bool>(socket_); }
 
   Result<void> put(std::string_view store_key, int fd);
   Result<void> drop(std::string_view store_key);

@@ -83,6 +83,7 @@ class FakeHold final : public link::Hold {
     return pods;
   }
   uint64_t connections() const noexcept override { return connection; }
+  bool is_reachable() const noexcept override { return reachable; }
 
   void restart() {
     registered.clear();
@@ -137,6 +138,11 @@ class FakeHooks final : public datapath::PodHooks {
     return listeners.contains(slot);
   }
   bool source_check_attached(uint32_t ifindex) const override { return sources.contains(ifindex); }
+  std::vector<uint32_t> attached_slots() const override {
+    std::vector<uint32_t> slots;
+    for (const auto& [slot, path] : lookups) slots.push_back(slot);
+    return slots;
+  }
   Result<void> release(uint32_t slot, uint32_t ifindex, uint64_t) override {
     calls.push_back("release " + std::to_string(slot));
     lookups.erase(slot);
@@ -166,6 +172,20 @@ class EnrolmentTest : public testing::Test {
     hold_.netns["/ns/a"] = {100, {"10.0.0.1", "fe80::1"}, 11};
     hold_.netns["/ns/b"] = {200, {"10.0.0.2"}, 12};
   }
+  // What the rollout does between the two halves of joining.
+  bool open_and_attach() {
+    compile::Rows applied;
+    for (const compile::LocalPod& pod : enrolment_.open_pods())
+      for (const IpAddress& address : pod.addresses)
+        applied[{compile::MapId::kAddress, compile::bytes_of(address.raw())}] =
+            compile::bytes_of(ks_address{pod.netns_cookie, 0, KS_ADDRESS_OPEN, 0});
+    return enrolment_.attach_opened(applied);
+  }
+  bool settle(const std::vector<WantedPod>& pods) {
+    const bool changed = enrolment_.reconcile(pods);
+    return open_and_attach() || changed;
+  }
+
   const WantedPod a_ = wanted("a", "/ns/a");
   const WantedPod b_ = wanted("b", "/ns/b", "10.0.0.2");
   ManualClock clock_;
@@ -175,7 +195,7 @@ class EnrolmentTest : public testing::Test {
 };
 
 TEST_F(EnrolmentTest, enrols_a_pod_and_tells_its_facts_with_the_lookup_attached_last) {
-  EXPECT_TRUE(enrolment_.reconcile({a_}));
+  EXPECT_TRUE(settle({a_}));
   const auto pods = enrolment_.pods();
   ASSERT_EQ(pods.size(), 1U);
   EXPECT_EQ(pods[0].uid, "a");
@@ -187,12 +207,12 @@ TEST_F(EnrolmentTest, enrols_a_pod_and_tells_its_facts_with_the_lookup_attached_
   EXPECT_THAT(hooks_.calls, ElementsAre("listeners 0", "source 11", "lookup 0"));
   EXPECT_TRUE(enrolment_.problems().empty());
   EXPECT_NE(enrolment_.sock_diag("a"), nullptr);
-  EXPECT_FALSE(enrolment_.reconcile({a_})) << "nothing changed";
+  EXPECT_FALSE(settle({a_})) << "nothing changed";
 }
 
 TEST_F(EnrolmentTest, one_pods_failure_is_named_retried_and_does_not_stop_the_others) {
   const WantedPod broken = wanted("a", "/ns/none");
-  EXPECT_TRUE(enrolment_.reconcile({broken, b_}));
+  EXPECT_TRUE(settle({broken, b_}));
   ASSERT_EQ(enrolment_.pods().size(), 1U);
   ASSERT_EQ(enrolment_.problems().size(), 1U);
   EXPECT_EQ(enrolment_.problems()[0].error.reason, Reason::netns_invalid);
@@ -202,13 +222,14 @@ TEST_F(EnrolmentTest, one_pods_failure_is_named_retried_and_does_not_stop_the_ot
   EXPECT_EQ(*enrolment_.next_retry(), clock_.now() + seconds(1));
   clock_.advance(seconds(1));
   EXPECT_TRUE(enrolment_.retry());
+  open_and_attach();
   EXPECT_EQ(enrolment_.pods().size(), 2U);
   EXPECT_TRUE(enrolment_.problems().empty());
   EXPECT_FALSE(enrolment_.next_retry());
 }
 
 TEST_F(EnrolmentTest, pauses_grow_up_to_their_limit) {
-  enrolment_.reconcile({wanted("a", "/ns/none")});
+  settle({wanted("a", "/ns/none")});
   for (const int expected : {1, 2, 4, 8, 16, 30, 30}) {
     EXPECT_EQ(*enrolment_.next_retry() - clock_.now(), seconds(expected));
     clock_.advance(seconds(expected));
@@ -217,7 +238,7 @@ TEST_F(EnrolmentTest, pauses_grow_up_to_their_limit) {
 }
 
 TEST_F(EnrolmentTest, refuses_a_pod_whose_declared_address_is_on_no_interface) {
-  EXPECT_FALSE(enrolment_.reconcile({wanted("a", "/ns/a", "10.9.9.9")}));
+  EXPECT_FALSE(settle({wanted("a", "/ns/a", "10.9.9.9")}));
   ASSERT_EQ(enrolment_.problems().size(), 1U);
   EXPECT_EQ(enrolment_.problems()[0].error.reason, Reason::address_mismatch);
   EXPECT_THAT(enrolment_.problems()[0].error.context, testing::HasSubstr("10.9.9.9"));
@@ -226,18 +247,56 @@ TEST_F(EnrolmentTest, refuses_a_pod_whose_declared_address_is_on_no_interface) {
 
 TEST_F(EnrolmentTest, a_pod_that_cannot_be_attached_leaves_nothing_behind) {
   hooks_.refuse_lookup = "/ns/a";
-  enrolment_.reconcile({a_, b_});
+  settle({a_, b_});
   EXPECT_THAT(hooks_.calls, testing::Contains("release 0"));
   ASSERT_EQ(enrolment_.pods().size(), 1U);
   EXPECT_EQ(enrolment_.pods()[0].uid, "b");
+  EXPECT_THAT(enrolment_.open_pods(), IsEmpty());
+  hooks_.refuse_lookup.clear();
+  clock_.advance(seconds(1));
+  enrolment_.retry();
+  open_and_attach();
+  ASSERT_EQ(enrolment_.pods().size(), 2U);
   EXPECT_EQ(enrolment_.pods()[0].slot, 0U) << "the failed pod's slot was not given back";
 }
 
+// With the hooks before the open addresses a joining pod refused every connection until its rows
+// were written.
+TEST_F(EnrolmentTest, a_joining_pod_gets_no_hooks_before_its_addresses_are_open) {
+  EXPECT_TRUE(enrolment_.reconcile({a_}));
+  EXPECT_THAT(enrolment_.pods(), IsEmpty());
+  ASSERT_EQ(enrolment_.open_pods().size(), 1U);
+  EXPECT_FALSE(enrolment_.attach_opened({}));
+  EXPECT_THAT(hooks_.calls, IsEmpty());
+  EXPECT_TRUE(open_and_attach());
+  EXPECT_EQ(enrolment_.pods().size(), 1U);
+  EXPECT_THAT(enrolment_.open_pods(), IsEmpty());
+}
+
+TEST_F(EnrolmentTest, a_leaving_pod_is_open_until_it_is_released) {
+  settle({a_});
+  EXPECT_TRUE(enrolment_.reconcile({}));
+  ASSERT_EQ(enrolment_.open_pods().size(), 1U);
+  EXPECT_EQ(enrolment_.open_pods()[0].addresses.size(), 2U);
+  EXPECT_FALSE(enrolment_.release_retired(kRowsThere));
+  EXPECT_TRUE(enrolment_.release_retired(kRowsGone));
+  EXPECT_THAT(enrolment_.open_pods(), IsEmpty());
+}
+
+// An earlier agent ended after a leaving pod's rows were gone and before its hooks were.
+TEST_F(EnrolmentTest, a_lookup_without_rows_is_released_after_a_restart) {
+  hooks_.lookups[5] = "/ns/a";
+  hold_.registered["a"] = "/ns/a";
+  settle({});
+  EXPECT_THAT(hooks_.lookups, IsEmpty());
+  EXPECT_FALSE(hold_.registered.contains("a"));
+}
+
 TEST_F(EnrolmentTest, a_leaving_pod_keeps_its_hooks_until_its_rows_are_gone) {
-  enrolment_.reconcile({a_, b_});
+  settle({a_, b_});
   hooks_.calls.clear();
   hold_.calls.clear();
-  EXPECT_TRUE(enrolment_.reconcile({b_}));
+  EXPECT_TRUE(settle({b_}));
   EXPECT_EQ(enrolment_.pods().size(), 1U);
   enrolment_.release_retired(kRowsThere);
   EXPECT_THAT(hooks_.calls, IsEmpty());
@@ -249,20 +308,20 @@ TEST_F(EnrolmentTest, a_leaving_pod_keeps_its_hooks_until_its_rows_are_gone) {
 }
 
 TEST_F(EnrolmentTest, a_leaving_pods_slot_is_not_given_away_before_it_is_released) {
-  enrolment_.reconcile({a_});
-  enrolment_.reconcile({b_});
+  settle({a_});
+  settle({b_});
   EXPECT_EQ(enrolment_.pods()[0].slot, 1U);
   enrolment_.release_retired(kRowsGone);
-  enrolment_.reconcile({a_, b_});
+  settle({a_, b_});
   EXPECT_EQ(enrolment_.pods()[0].slot, 0U);
 }
 
 TEST_F(EnrolmentTest, a_pod_wanted_again_while_leaving_stays_where_it_was) {
-  enrolment_.reconcile({a_});
+  settle({a_});
   const uint64_t grace = enrolment_.pods()[0].grace_until_ns;
-  enrolment_.reconcile({});
+  settle({});
   clock_.advance(seconds(5));
-  enrolment_.reconcile({a_});
+  settle({a_});
   hooks_.calls.clear();
   enrolment_.release_retired(kRowsGone);
   EXPECT_THAT(hooks_.calls, IsEmpty());
@@ -271,12 +330,12 @@ TEST_F(EnrolmentTest, a_pod_wanted_again_while_leaving_stays_where_it_was) {
 }
 
 TEST_F(EnrolmentTest, an_unreachable_hold_is_a_problem_and_a_leaving_pod_waits_for_it) {
-  enrolment_.reconcile({a_});
-  enrolment_.reconcile({});
+  settle({a_});
+  settle({});
   hold_.reachable = false;
   enrolment_.release_retired(kRowsGone);
   EXPECT_EQ(enrolment_.leaving(), 1U);
-  enrolment_.reconcile({b_});
+  settle({b_});
   ASSERT_EQ(enrolment_.problems().size(), 1U);
   EXPECT_EQ(enrolment_.problems()[0].error.reason, Reason::hold_unreachable);
   hold_.reachable = true;
@@ -292,7 +351,7 @@ TEST_F(EnrolmentTest, after_an_agents_restart_slot_and_grace_come_from_the_kerne
   rows[{compile::MapId::kPod, compile::bytes_of(uint64_t{100})}] = compile::bytes_of(row);
   hold_.registered["a"] = "/ns/a";
   enrolment_.recover(rows);
-  enrolment_.reconcile({a_, b_});
+  settle({a_, b_});
   const auto pods = enrolment_.pods();
   EXPECT_EQ(pods[0].slot, 7U);
   EXPECT_EQ(pods[0].grace_until_ns, 77U);
@@ -309,7 +368,7 @@ TEST_F(EnrolmentTest, after_an_agents_restart_pods_that_went_meanwhile_are_taken
   rows[{compile::MapId::kPod, compile::bytes_of(uint64_t{999})}] = compile::bytes_of(row);
   hold_.registered["a"] = "/ns/a";
   enrolment_.recover(rows);
-  enrolment_.reconcile({b_});
+  settle({b_});
   EXPECT_EQ(enrolment_.leaving(), 2U);
   enrolment_.release_retired(kRowsGone);
   EXPECT_THAT(hooks_.calls, testing::IsSupersetOf({"release 3", "release 4"}));
@@ -319,7 +378,7 @@ TEST_F(EnrolmentTest, after_an_agents_restart_pods_that_went_meanwhile_are_taken
 
 TEST_F(EnrolmentTest, nothing_may_be_applied_after_a_restart_until_hold_has_answered) {
   hold_.reachable = false;
-  enrolment_.reconcile({a_});
+  settle({a_});
   EXPECT_FALSE(enrolment_.is_ready_to_apply());
   hold_.reachable = true;
   clock_.advance(seconds(1));
@@ -329,7 +388,7 @@ TEST_F(EnrolmentTest, nothing_may_be_applied_after_a_restart_until_hold_has_answ
 
 TEST_F(EnrolmentTest,
        a_restarted_hold_gets_its_pods_and_listeners_back_before_it_may_make_new_ones) {
-  enrolment_.reconcile({a_});
+  settle({a_});
   hold_.restart();
   EXPECT_FALSE(enrolment_.self_check()) << "no fact changed";
   EXPECT_EQ(std::count(hold_.calls.begin(), hold_.calls.end(), "adopt a"), KS_LISTENERS_PER_POD);
@@ -340,7 +399,7 @@ TEST_F(EnrolmentTest,
 }
 
 TEST_F(EnrolmentTest, the_self_check_repairs_what_somebody_removed) {
-  enrolment_.reconcile({a_});
+  settle({a_});
   EXPECT_FALSE(enrolment_.self_check());
   EXPECT_EQ(enrolment_.repairs(), 0U);
   hooks_.lookups.clear();
@@ -355,7 +414,7 @@ TEST_F(EnrolmentTest, the_self_check_repairs_what_somebody_removed) {
 }
 
 TEST_F(EnrolmentTest, the_self_check_notices_new_addresses_and_another_port_range) {
-  enrolment_.reconcile({a_});
+  settle({a_});
   hold_.netns["/ns/a"].addresses.push_back("10.0.0.99");
   EXPECT_TRUE(enrolment_.self_check());
   EXPECT_EQ(enrolment_.pods()[0].addresses.size(), 3U);
@@ -367,19 +426,20 @@ TEST_F(EnrolmentTest, the_self_check_notices_new_addresses_and_another_port_rang
 }
 
 TEST_F(EnrolmentTest, a_new_sandbox_behind_the_same_path_is_enrolled_anew) {
-  enrolment_.reconcile({a_});
+  settle({a_});
   hold_.netns["/ns/a"].cookie = 101;
   EXPECT_TRUE(enrolment_.self_check());
-  ASSERT_EQ(enrolment_.pods().size(), 1U);
-  EXPECT_EQ(enrolment_.pods()[0].netns_cookie, 101U);
-  EXPECT_EQ(enrolment_.pods()[0].slot, 1U);
   EXPECT_EQ(enrolment_.leaving(), 1U);
   enrolment_.release_retired(kRowsGone);
+  open_and_attach();
+  ASSERT_EQ(enrolment_.pods().size(), 1U);
+  EXPECT_EQ(enrolment_.pods()[0].netns_cookie, 101U);
+  EXPECT_EQ(enrolment_.pods()[0].slot, 1U) << "the old sandbox still had slot 0";
   EXPECT_TRUE(hold_.registered.contains("a")) << "hold's registration is the new sandbox's";
 }
 
 TEST_F(EnrolmentTest, a_pod_that_hold_cannot_reach_now_stays_enrolled) {
-  enrolment_.reconcile({a_});
+  settle({a_});
   hold_.reachable = false;
   EXPECT_FALSE(enrolment_.self_check());
   EXPECT_EQ(enrolment_.pods().size(), 1U);
@@ -391,9 +451,9 @@ TEST_F(EnrolmentTest, a_pod_that_hold_cannot_reach_now_stays_enrolled) {
 }
 
 TEST_F(EnrolmentTest, hold_forgets_a_pod_whose_enrolment_failed_half_way_when_it_is_not_wanted) {
-  enrolment_.reconcile({wanted("a", "/ns/a", "10.9.9.9")});
+  settle({wanted("a", "/ns/a", "10.9.9.9")});
   EXPECT_TRUE(hold_.registered.contains("a"));
-  enrolment_.reconcile({});
+  settle({});
   EXPECT_FALSE(hold_.registered.contains("a"));
 }
 

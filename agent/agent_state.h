@@ -1,0 +1,50 @@
+// AgentState: what the agent knows, as the admin surface asks for it. Reads the parts, changes
+// nothing. Agent loop only.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "admin/admin_state.h"
+#include "base/clock.h"
+#include "datapath/counters.h"
+#include "link/hold_client.h"
+#include "model/store.h"
+#include "pods/enrolment.h"
+#include "reconciler.h"
+#include "rollout/rollout.h"
+
+namespace keelson {
+
+class AgentState final : public admin::AdminState {
+ public:
+  struct Parts {
+    const Clock& clock;
+    const model::Store& store;
+    const Reconciler& reconciler;
+    const pods::Enrolment& enrolment;
+    const rollout::Rollout& rollout;
+    const datapath::Counters& counters;
+    const link::Hold& hold;
+    const admin::Readiness& readiness;
+  };
+  AgentState(Parts parts, std::string pin_dir);
+
+  std::shared_ptr<const model::Snapshot> snapshot() const override;
+  std::shared_ptr<const compile::Plan> plan() const override;
+  const compile::NodeFacts& facts() const override;
+  admin::LiveState live() const override;
+  const admin::Readiness& readiness() const override { return parts_.readiness; }
+  std::vector<admin::Check> checks() const override;
+
+ private:
+  std::vector<admin::Enrolment> enrolments() const;
+  admin::RolloutState rollout_state() const;
+
+  Parts parts_;
+  std::string pin_dir_;
+  MonotonicTime started_;
+};
+
+}  // namespace keelson

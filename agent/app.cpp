@@ -1,0 +1,277 @@
+#include "app.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <csignal>
+
+#include "admin/api.h"
+#include "admin/flow_log.h"
+#include "admin/http_server.h"
+#include "admin/readiness.h"
+#include "agent_state.h"
+#include "cutting.h"
+#include "datapath/counters.h"
+#include "datapath/events.h"
+#include "datapath/kernel_maps.h"
+#include "datapath/loader.h"
+#include "io/event_loop.h"
+#include "io/poll.h"
+#include "io/signal.h"
+#include "io/timer.h"
+#include "link/hold_client.h"
+#include "model/store.h"
+#include "reconciler.h"
+#include "rollout/no_proxy_publisher.h"
+#include "source/directory/directory_source.h"
+
+namespace keelson {
+namespace {
+
+constexpr std::chrono::milliseconds kSelfCheckInterval{5000};
+constexpr std::chrono::milliseconds kSweepInterval{60000};
+constexpr std::chrono::seconds kTupleAgeMax{200};  // above the SYN retries of 180 s
+
+Result<uint64_t> own_netns_cookie() {
+  const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket) return fail_errno(Reason::io_error, errno, "socket");
+  uint64_t cookie = 0;
+  socklen_t length = sizeof cookie;
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) != 0)
+    return fail_errno(Reason::kernel_feature_missing, errno, "SO_NETNS_COOKIE");
+  return cookie;
+}
+
+Result<void> make_folder(const std::string& path, mode_t mode) {
+  for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
+    const std::string part = path.substr(0, slash);
+    if (::mkdir(part.c_str(), mode) != 0 && errno != EEXIST)
+      return fail_errno(Reason::io_error, errno, "mkdir " + part);
+    if (slash == std::string::npos) return {};
+  }
+}
+
+std::vector<std::string> source_folders(const Options& options) {
+  std::vector<std::string> folders{options.manifests_dir};
+  if (!options.nodestate_dir.empty()) folders.push_back(options.nodestate_dir);
+  return folders;
+}
+
+// "127.0.0.1:15020"
+Result<Endpoint> parse_endpoint(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos)
+    return fail(Reason::bad_value, ErrorSource::kConfig, "--metrics-address has no port");
+  KS_ASSIGN(const IpAddress address, IpAddress::parse(text.substr(0, colon)));
+  return Endpoint{address, static_cast<uint16_t>(std::strtoul(&text[colon + 1], nullptr, 10))};
+}
+
+}  // namespace
+
+class App::Parts {
+ public:
+  Parts(const Options& options, std::unique_ptr<datapath::Loader> loader, datapath::KernelMaps maps,
+        datapath::Counters counters, Fd socket_map, compile::NodeFacts facts)
+      : options_(options),
+        loader_(std::move(loader)),
+        maps_(std::move(maps)),
+        counters_(std::move(counters)),
+        socket_map_(std::move(socket_map)),
+        hold_(options.hold_socket),
+        source_(source_folders(options)),
+        enrolment_(hold_, *loader_, clock_, {.grace = options.enrolment_grace}),
+        rollout_(maps_, publisher_),
+        node_state_(options.nodestate_dir, options.node_name),
+        cutting_(socket_map_.get()),
+        reconciler_({clock_, enrolment_, rollout_, node_state_, cutting_}, std::move(facts)),
+        readiness_({admin::kTaskKernelAttached, admin::kTaskSourceRead, admin::kTaskHoldConnected,
+                    admin::kTaskFirstRollout}),
+        flows_(clock_, options.node_name, {}),
+        state_({clock_, store_, reconciler_, enrolment_, rollout_, counters_, hold_, readiness_},
+               options.pin_dir),
+        api_(state_, flows_),
+        server_(loop_, api_),
+        reconcile_timer_(loop_, [this] { reconcile(); }),
+        self_check_timer_(loop_, [this] { self_check(); }),
+        sweep_timer_(loop_, [this] { sweep(); }),
+        terminated_(loop_, SIGTERM, [this] { loop_.stop(); }),
+        interrupted_(loop_, SIGINT, [this] { loop_.stop(); }) {}
+
+  Result<void> start() {
+    KS_TRY(loader_->attach_node());
+    KS_TRY(maps_.become_owner());
+    readiness_.mark_done(admin::kTaskKernelAttached);
+    KS_ASSIGN(const compile::Rows rows, maps_.read_all());
+    enrolment_.recover(rows);
+    cutting_.recover(rows);
+    KS_TRY(watch_events());
+    KS_TRY(listen());
+    if (auto loaded = store_.load_last_good(options_.state_dir); !loaded)
+      spdlog::warn("component=model msg=\"{}\"", loaded.error().message());
+    KS_TRY(watch_source());
+    self_check_timer_.start_repeating(kSelfCheckInterval);
+    sweep_timer_.start_repeating(kSweepInterval);
+    return {};
+  }
+
+  void run() { loop_.run(); }
+
+ private:
+  Result<void> listen() {
+    KS_TRY(server_.listen_unix(options_.run_dir + "/agent.sock"));
+    if (options_.metrics_address == "off") return {};
+    KS_ASSIGN(const Endpoint at, parse_endpoint(options_.metrics_address));
+    KS_TRY(server_.listen_tcp(at));
+    return {};
+  }
+
+  Result<void> watch_events() {
+    KS_ASSIGN(events_, datapath::FlowEvents::open(
+                           loader_->pins(), [this](const ks_event& event) { flows_.add(event); }));
+    KS_ASSIGN(events_poll_, open_poll(events_->epoll_fd(), [this] { drain_events(); }));
+    return {};
+  }
+
+  void drain_events() {
+    if (auto drained = events_->drain(); !drained)
+      spdlog::error("component=events msg=\"{}\"", drained.error().message());
+  }
+
+  Result<void> watch_source() {
+    KS_TRY(source_.start(
+        [this](std::vector<source::FileChange> changes) { on_files(std::move(changes)); }));
+    readiness_.mark_done(admin::kTaskSourceRead);
+    KS_ASSIGN(source_poll_, open_poll(source_.fd(), [this] {
+                if (auto read = source_.on_readable(); !read)
+                  spdlog::error("component=source msg=\"{}\"", read.error().message());
+              }));
+    return {};
+  }
+
+  Result<std::optional<io::Poll>> open_poll(int fd, std::function<void()> on_readable) {
+    KS_ASSIGN(
+        io::Poll poll,
+        io::Poll::open(loop_, fd, [call = std::move(on_readable)](io::Readiness) { call(); }));
+    poll.watch({.readable = true});
+    return std::optional<io::Poll>(std::move(poll));
+  }
+
+  void on_files(std::vector<source::FileChange> changes) {
+    std::vector<model::DecodedFile> files;
+    std::vector<std::string> gone;
+    for (source::FileChange& change : changes) {
+      switch (change.state) {
+        case source::FileChange::State::kText:
+          files.push_back(model::decode_file(change.file, change.text));
+          break;
+        case source::FileChange::State::kUnreadable:
+          files.push_back(model::unreadable_file(change.file, *change.error));
+          break;
+        case source::FileChange::State::kGone:
+          gone.push_back(std::move(change.file));
+          break;
+      }
+    }
+    const bool changed = store_.apply_batch(std::move(files), gone);
+    if (auto saved = store_.save_last_good(options_.state_dir); !saved)
+      spdlog::error("component=model msg=\"{}\"", saved.error().message());
+    if (changed || !reconciler_.has_applied()) reconcile_timer_.start({});
+  }
+
+  void reconcile() {
+    if (is_fenced()) return;
+    reconciler_.reconcile(store_.snapshot());
+    flows_.set_names(reconciler_.plan(), reconciler_.snapshot());
+    update_readiness();
+    if (const auto next = reconciler_.next_run()) {
+      const auto delay = std::chrono::ceil<std::chrono::milliseconds>(*next - clock_.now());
+      reconcile_timer_.start(std::max(delay, std::chrono::milliseconds(1)));
+    }
+  }
+
+  // A newer agent owns the node: this one only answers questions until it is stopped.
+  bool is_fenced() {
+    const auto& error = reconciler_.error();
+    return error && error->reason == Reason::fenced;
+  }
+
+  void update_readiness() {
+    if (reconciler_.has_applied()) readiness_.mark_done(admin::kTaskFirstRollout);
+    if (const auto& error = reconciler_.error(); error && !reconciler_.has_applied())
+      readiness_.mark_missing(admin::kTaskFirstRollout, error->message());
+    if (hold_.is_reachable())
+      readiness_.mark_done(admin::kTaskHoldConnected);
+    else
+      readiness_.mark_missing(admin::kTaskHoldConnected, "no answer at " + options_.hold_socket +
+                                                             "; is keelson-hold running?");
+  }
+
+  void self_check() {
+    if (is_fenced()) return;
+    const bool changed = enrolment_.self_check();
+    update_readiness();
+    if (changed || enrolment_.next_retry()) reconcile_timer_.start({});
+  }
+
+  void sweep() {
+    const auto not_after = (clock_.now() - kTupleAgeMax).time_since_epoch();
+    const auto swept = loader_->sweep_tuples(static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(not_after).count()));
+    if (!swept) spdlog::error("component=datapath msg=\"{}\"", swept.error().message());
+  }
+
+  const Options options_;
+  SystemClock clock_;
+  io::EventLoop loop_;
+  std::unique_ptr<datapath::Loader> loader_;
+  datapath::KernelMaps maps_;
+  datapath::Counters counters_;
+  Fd socket_map_;
+  link::HoldClient hold_;
+  model::Store store_;
+  source::DirectorySource source_;
+  pods::Enrolment enrolment_;
+  rollout::NoProxyPublisher publisher_;
+  rollout::Rollout rollout_;
+  status::NodeStateFile node_state_;
+  Cutting cutting_;
+  Reconciler reconciler_;
+  admin::Readiness readiness_;
+  admin::FlowLog flows_;
+  AgentState state_;
+  admin::Api api_;
+  admin::HttpServer server_;
+  std::unique_ptr<datapath::FlowEvents> events_;
+  std::optional<io::Poll> events_poll_, source_poll_;
+  io::Timer reconcile_timer_, self_check_timer_, sweep_timer_;
+  io::Signal terminated_, interrupted_;
+};
+
+App::App(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+App::~App() = default;
+
+Result<std::unique_ptr<App>> App::start(const Options& options) {
+  KS_TRY(make_folder(options.run_dir, 0755));
+  KS_TRY(make_folder(options.state_dir, 0700));
+  compile::NodeFacts facts;
+  facts.node_name = options.node_name;
+  facts.trust_domain = options.trust_domain;
+  facts.root_namespace = options.root_namespace;
+  KS_ASSIGN(facts.netns_cookie, own_netns_cookie());
+  KS_ASSIGN(auto loader, datapath::Loader::load({.pin_dir = options.pin_dir, .cgroup = {}}));
+  KS_ASSIGN(auto maps, datapath::KernelMaps::open(loader->pins()));
+  KS_ASSIGN(auto counters, datapath::Counters::open(loader->pins()));
+  KS_ASSIGN(Fd socket_map, loader->pins().open_map("ks_socket"));
+  auto parts =
+      std::make_unique<Parts>(options, std::move(loader), std::move(maps), std::move(counters),
+                              std::move(socket_map), std::move(facts));
+  KS_TRY(parts->start());
+  return std::unique_ptr<App>(new App(std::move(parts)));
+}
+
+void App::run() {
+  parts_->run();
+}
+
+}  // namespace keelson

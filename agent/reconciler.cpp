@@ -1,0 +1,138 @@
+#include "reconciler.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+namespace keelson {
+namespace {
+
+// Other agents read a changed NodeState within milliseconds; a busy one may take longer.
+constexpr std::chrono::milliseconds kLeaveDelay{1500};
+constexpr std::chrono::seconds kErrorRetryDelay{1};
+
+bool has_pod_row(const compile::Rows& rows, uint64_t netns_cookie) {
+  return rows.contains({compile::MapId::kPod, compile::bytes_of(netns_cookie)});
+}
+
+}  // namespace
+
+Reconciler::Reconciler(Parts parts, compile::NodeFacts facts)
+    : parts_(parts),
+      facts_(std::move(facts)),
+      snapshot_(std::make_shared<const model::Snapshot>()),
+      plan_(std::make_shared<const compile::Plan>()) {}
+
+void Reconciler::reconcile(std::shared_ptr<const model::Snapshot> snapshot) {
+  snapshot_ = std::move(snapshot);
+  error_.reset();
+  PodSelection selection = select_pods(*snapshot_, facts_.node_name);
+  refused_ = std::move(selection.refused);
+  select(std::move(selection.wanted));
+  parts_.enrolment.reconcile(selected_);
+  parts_.enrolment.retry();
+  // Applying now would take pods out of the mesh that are in it and could not be asked about.
+  if (!parts_.enrolment.is_ready_to_apply()) {
+    note_error({Reason::hold_unreachable, ErrorSource::kInternal, true, 0,
+                "pods of an earlier agent are in the kernel and keelson-hold does not answer"});
+    return;
+  }
+  write_node_state();  // leaving pods are announced before their rows go
+  apply_until_settled();
+  write_node_state();  // ready pods are announced after their rows are there
+}
+
+// A pod that is not selected any more but still there serves for a while as `leaving`.
+void Reconciler::select(std::vector<pods::WantedPod> wanted) {
+  const auto is_selected = [&](const std::string& uid) {
+    return std::any_of(wanted.begin(), wanted.end(),
+                       [&](const auto& pod) { return pod.uid == uid; });
+  };
+  const auto still_exists = [&](const std::string& uid) {
+    return std::any_of(snapshot_->pods.begin(), snapshot_->pods.end(), [&](const auto& entry) {
+      return entry.second->meta.uid == uid && !entry.second->terminal;
+    });
+  };
+  const MonotonicTime now = parts_.clock.now();
+  for (const pods::WantedPod& pod : wanted_)
+    if (!is_selected(pod.uid)) leaving_.try_emplace(pod.uid, Leaving{pod, now + kLeaveDelay});
+  std::erase_if(leaving_, [&](const auto& entry) {
+    return is_selected(entry.first) || !still_exists(entry.first) || entry.second.until <= now;
+  });
+  wanted_ = std::move(wanted);
+  selected_ = wanted_;
+  for (const auto& [uid, leaving] : leaving_) selected_.push_back(leaving.pod);
+}
+
+// A pod joins in two rounds: its addresses are made passable, then its hooks are attached, then its
+// rows are written; it leaves the same way backwards.
+void Reconciler::apply_until_settled() {
+  bool moved = true;
+  while (moved && apply()) {
+    const compile::Rows& rows = parts_.rollout.applied();
+    moved = parts_.enrolment.attach_opened(rows);
+    moved |= parts_.enrolment.release_retired(
+        [&](uint64_t netns_cookie) { return !has_pod_row(rows, netns_cookie); });
+  }
+}
+
+bool Reconciler::apply() {
+  facts_.pods = parts_.enrolment.pods();
+  facts_.open_pods = parts_.enrolment.open_pods();
+  plan_ = std::make_shared<const compile::Plan>(compiler_.compile(*snapshot_, facts_));
+  const auto applied = parts_.rollout.apply(plan_);
+  if (!applied) {
+    note_error(applied.error());
+    return false;
+  }
+  if (*applied > 0)
+    spdlog::info("component=rollout generation={} writes={}", plan_->generation, *applied);
+  if (parts_.rollout.phase() != rollout::Phase::kIdle) return false;  // waits for the proxy
+  has_applied_ = true;
+  const uint64_t cut =
+      parts_.cutting.run(parts_.rollout.applied(), facts_,
+                         [&](const std::string& uid) { return parts_.enrolment.sock_diag(uid); });
+  if (cut > 0) spdlog::info("component=cutting connections={} msg=\"policy changed\"", cut);
+  connections_cut_ += cut;
+  return true;
+}
+
+model::PodState Reconciler::state_of(const std::string& uid) const {
+  if (leaving_.contains(uid)) return model::PodState::kLeaving;
+  const auto local = std::find_if(facts_.pods.begin(), facts_.pods.end(),
+                                  [&](const auto& pod) { return pod.uid == uid; });
+  const bool serves =
+      local != facts_.pods.end() && has_pod_row(parts_.rollout.applied(), local->netns_cookie);
+  return serves ? model::PodState::kReady : model::PodState::kJoining;
+}
+
+void Reconciler::write_node_state() {
+  model::NodeState state;
+  state.meta.key = {model::Kind::kNodeState, "", facts_.node_name};
+  for (const auto& [key, pod] : snapshot_->pods) {
+    const std::string& uid = pod->meta.uid;
+    const bool ours = std::any_of(selected_.begin(), selected_.end(),
+                                  [&](const auto& selected) { return selected.uid == uid; });
+    if (ours)
+      state.pods.push_back(
+          {uid, key.ns, key.name, pod->service_account, pod->addresses, state_of(uid)});
+  }
+  if (auto written = parts_.node_state.write(state); !written)
+    note_error(std::move(written).error());
+}
+
+void Reconciler::note_error(Error error) {
+  spdlog::error("component=reconciler reason={} msg=\"{}\"", reason_name(error.reason),
+                error.message());
+  if (!error_) error_ = std::move(error);
+}
+
+std::optional<MonotonicTime> Reconciler::next_run() const {
+  std::optional<MonotonicTime> next = parts_.enrolment.next_retry();
+  const auto sooner = [&](MonotonicTime time) { next = next ? std::min(*next, time) : time; };
+  for (const auto& [uid, leaving] : leaving_) sooner(leaving.until);
+  if (error_) sooner(parts_.clock.now() + kErrorRetryDelay);
+  return next;
+}
+
+}  // namespace keelson

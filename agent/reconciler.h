@@ -1,0 +1,79 @@
+// Reconciler: drives one way from a snapshot to the kernel: select pods -> enrol -> compile ->
+// rollout -> cut -> tell the other nodes (NodeState). Called whenever something it depends on
+// changed; calling it again changes nothing. Agent loop only. Owns the compiled state; the steps
+// themselves are the parts' business.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "compile/compile.h"
+#include "cutting.h"
+#include "model/snapshot.h"
+#include "pods/enrolment.h"
+#include "rollout/rollout.h"
+#include "status/node_state_file.h"
+#include "wanted_pods.h"
+
+namespace keelson {
+
+class Reconciler {
+ public:
+  struct Parts {
+    const Clock& clock;
+    pods::Enrolment& enrolment;
+    rollout::Rollout& rollout;
+    status::NodeStateFile& node_state;
+    Cutting& cutting;
+  };
+  // `facts`: node name, cookie, trust domain, root namespace; pods are filled in here.
+  Reconciler(Parts parts, compile::NodeFacts facts);
+
+  void reconcile(std::shared_ptr<const model::Snapshot> snapshot);
+  // With the last snapshot: after a retry, a self-check, an acknowledgement.
+  void reconcile() { reconcile(snapshot_); }
+
+  const std::shared_ptr<const model::Snapshot>& snapshot() const noexcept { return snapshot_; }
+  const std::shared_ptr<const compile::Plan>& plan() const noexcept { return plan_; }
+  const compile::NodeFacts& facts() const noexcept { return facts_; }
+  const std::vector<RefusedPod>& refused() const noexcept { return refused_; }
+  // Pods of this node that are in the mesh, join or leave it.
+  const std::vector<pods::WantedPod>& selected() const noexcept { return selected_; }
+  model::PodState state_of(const std::string& uid) const;  // of a selected or leaving pod
+  const std::optional<Error>& error() const noexcept { return error_; }  // of the last run
+  uint64_t connections_cut() const noexcept { return connections_cut_; }
+  bool has_applied() const noexcept { return has_applied_; }
+  // When it wants to be called again without a change; nothing: not.
+  std::optional<MonotonicTime> next_run() const;
+
+ private:
+  struct Leaving {
+    pods::WantedPod pod;
+    MonotonicTime until;  // serves until then, so that the other nodes can stop sending to it
+  };
+
+  void select(std::vector<pods::WantedPod> wanted);
+  void apply_until_settled();
+  bool apply();
+  void write_node_state();
+  void note_error(Error error);
+
+  Parts parts_;
+  compile::NodeFacts facts_;
+  compile::Compiler compiler_;
+  std::shared_ptr<const model::Snapshot> snapshot_;
+  std::shared_ptr<const compile::Plan> plan_;
+  std::vector<pods::WantedPod> wanted_;    // of the last run
+  std::vector<pods::WantedPod> selected_;  // wanted and leaving
+  std::map<std::string, Leaving> leaving_;  // by uid
+  std::vector<RefusedPod> refused_;
+  std::optional<Error> error_;
+  uint64_t connections_cut_ = 0;
+  bool has_applied_ = false;
+};
+
+}  // namespace keelson
