@@ -6,6 +6,7 @@
 #include "compile/name_table.h"
 #include "compile/peer_authentication.h"
 #include "compile/policy.h"
+#include "compile/proxy_config.h"
 #include "compile/service.h"
 #include "compile/workload.h"
 
@@ -183,6 +184,7 @@ Plan Compiler::compile(const model::Snapshot& snapshot, const NodeFacts& facts) 
   append(plan.findings, unsuitable_pods(snapshot, facts));
   std::sort(plan.findings.begin(), plan.findings.end());
   plan.findings.erase(std::unique(plan.findings.begin(), plan.findings.end()), plan.findings.end());
+  plan.proxy = make_proxy_config(snapshot, facts, plan);
   return plan;
 }
 

@@ -4,11 +4,16 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "compile/rows.h"
 #include "model/finding.h"
+
+namespace keelson::config {
+struct RuntimeConfig;
+}
 
 namespace keelson::compile {
 
@@ -25,6 +30,8 @@ struct Plan {
   Rows rows;
   std::vector<model::Finding> findings;
   Names names;
+  // What the proxy decides by, of the same compile run; without keys. Null only in a default Plan.
+  std::shared_ptr<const config::RuntimeConfig> proxy;
 };
 
 }  // namespace keelson::compile

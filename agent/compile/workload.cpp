@@ -11,12 +11,6 @@ namespace {
 
 using model::Severity;
 
-bool is_link_local(const IpAddress& address) {
-  static const IpPrefix v4 = IpPrefix::parse("169.254.0.0/16").value();
-  static const IpPrefix v6 = IpPrefix::parse("fe80::/10").value();
-  return v4.contains(address) || v6.contains(address);
-}
-
 // The address that the pod's object names, else the first that is valid beyond the link.
 ks_addr primary_address(const Workload& workload, ks_family family) {
   const auto& actual = workload.facts->addresses;
@@ -110,6 +104,12 @@ Claim open_claim(const model::Snapshot& snapshot, const NodeFacts& facts, const 
 }
 
 }  // namespace
+
+bool is_link_local(const IpAddress& address) {
+  static const IpPrefix v4 = IpPrefix::parse("169.254.0.0/16").value();
+  static const IpPrefix v6 = IpPrefix::parse("fe80::/10").value();
+  return v4.contains(address) || v6.contains(address);
+}
 
 PortRange capture_ports(uint16_t local_port_first, uint16_t local_port_last) {
   const int first = KS_CAPTURE_PORT_FIRST;

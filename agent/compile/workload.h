@@ -23,6 +23,9 @@ struct PortRange {
 // 1..1023 when nothing is left.
 PortRange capture_ports(uint16_t local_port_first, uint16_t local_port_last);
 
+// 169.254.0.0/16 and fe80::/10: only meaningful on one link.
+bool is_link_local(const IpAddress& address);
+
 // A local pod with what other units decided about it.
 struct Workload {
   const LocalPod* facts = nullptr;

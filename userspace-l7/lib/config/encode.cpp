@@ -1,5 +1,8 @@
 #include "config/encode.h"
 
+#include <map>
+#include <tuple>
+
 #include "keelson.pb.h"
 
 namespace keelson::config {
@@ -132,11 +135,14 @@ void add_identities(const RuntimeConfig& config, const Descriptors& descriptors,
   }
 }
 
-// One resource a pod: its addresses share the Workload.
+// One resource a pod: its addresses share the Workload. A name alone is not enough: while a pod
+// moves, two nodes list one of that name.
 void add_workloads(const RuntimeConfig& config, PayloadList& list) {
-  std::map<std::string, wire::Entry> by_name;
+  std::map<std::tuple<std::string, std::string, uint64_t, bool>, wire::Entry> by_content;
   for (const auto& [address, workload] : config.workloads) {
-    wire::Resource& resource = *by_name[workload->name].mutable_upsert();
+    wire::Entry& entry =
+        by_content[{workload->name, workload->node, workload->identity, workload->ready}];
+    wire::Resource& resource = *entry.mutable_upsert();
     resource.set_name(workload->name);
     wire::Workload& to = *resource.mutable_workload();
     to.add_addresses(bytes_of(address));
@@ -144,7 +150,7 @@ void add_workloads(const RuntimeConfig& config, PayloadList& list) {
     to.set_node(workload->node);
     to.set_ready(workload->ready);
   }
-  for (const auto& [name, entry] : by_name) list.add(entry);
+  for (const auto& [content, entry] : by_content) list.add(entry);
 }
 
 void add_services(const RuntimeConfig& config, PayloadList& list) {
