@@ -106,9 +106,11 @@ const model::Service* MeshView::find_service(std::string_view ns, std::string_vi
   return find_object(snapshot.services, model::Kind::kService, ns, name);
 }
 
+// What the node says comes before what the labels say: a pod whose label went is leaving for a
+// while.
 PodStanding MeshView::standing(const model::Pod& pod) const {
-  if (!model::is_meshed(snapshot, pod)) return {};
-  if (pod.host_network)
+  const bool meshed = model::is_meshed(snapshot, pod);
+  if (meshed && pod.host_network)
     return {Membership::kRefused, std::string(reason_name(Reason::host_network)),
             std::string(reason_text(Reason::host_network))};
   if (is_local(pod)) {
@@ -116,13 +118,15 @@ PodStanding MeshView::standing(const model::Pod& pod) const {
       if (enrolment.ns == pod.meta.key.ns && enrolment.name == pod.meta.key.name)
         return {from_enrolment(enrolment.state), std::string(reason_name(enrolment.reason)),
                 enrolment.detail};
-    return {Membership::kPending, {}, "enrolment has not begun"};
+    if (meshed) return {Membership::kPending, {}, "enrolment has not begun"};
+    return {};
   }
   for (const auto& [key, node] : snapshot.node_states)
     for (const auto& listed : node->pods)
       if (is_same_pod(listed, pod))
         return {from_node_state(listed.state), {}, "listed by node " + key.name};
-  return {Membership::kPending, {}, "node " + pod.node_name + " does not list it"};
+  if (meshed) return {Membership::kPending, {}, "node " + pod.node_name + " does not list it"};
+  return {};
 }
 
 std::string MeshView::identity(const model::Pod& pod) const {

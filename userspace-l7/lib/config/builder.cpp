@@ -101,7 +101,9 @@ struct Builder::Reader {
 Builder::Builder(SealedReader read_sealed) : read_sealed_(std::move(read_sealed)) {}
 Builder::~Builder() = default;
 
-void Builder::on_connected() { draft_.reset(); }
+void Builder::on_connected() {
+  draft_.reset();
+}
 
 namespace {
 

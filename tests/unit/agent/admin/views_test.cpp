@@ -63,6 +63,14 @@ TEST(Views, WorkloadsShowStateIdentityModeAndPolicies) {
   EXPECT_EQ(named(answer["workloads"], "raw-1")["state"], "unmeshed");
 }
 
+// It was shown as unmeshed while the kernel still captured its connections.
+TEST(Views, APodWhoseLabelWentIsLeavingUntilItsNodeIsDone) {
+  MeshFixture mesh;
+  mesh.live.enrolments.push_back({"out", "raw-1", "", EnrolmentState::kLeaving, {}, ""});
+  const Json answer = Json::parse(workloads_json(mesh.look()));
+  EXPECT_EQ(named(answer["workloads"], "raw-1")["state"], "leaving");
+}
+
 TEST(Views, ServicesSayWhoServesThem) {
   MeshFixture mesh;
   Json service = named(Json::parse(services_json(mesh.look()))["services"], "pay");
