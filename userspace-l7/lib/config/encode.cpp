@@ -26,8 +26,9 @@ std::string hexadecimal(uint64_t id) {
 class PayloadList {
  public:
   void add(const wire::Entry& entry, const std::vector<int>& fds = {}) {
-    if (packet_.ByteSizeLong() > kPayloadBytesTarget || fds_.size() + fds.size() > kPayloadFdsMax)
+    if (bytes_ > kPayloadBytesTarget || fds_.size() + fds.size() > kPayloadFdsMax)
       finish();
+    bytes_ += entry.ByteSizeLong();
     *packet_.add_entries() = entry;
     packet_.mutable_entries(packet_.entries_size() - 1)
         ->set_fd_count(static_cast<uint32_t>(fds.size()));

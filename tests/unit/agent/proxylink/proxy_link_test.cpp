@@ -1,0 +1,498 @@
+// ProxyLink over its real socket, with proxies that speak by lib/config's own decoder.
+#include "proxylink/proxy_link.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "config/builder.h"
+#include "link/frames.h"
+#include "link/memfd.h"
+#include "proxylink/same_content.h"
+
+namespace keelson::proxylink {
+namespace {
+
+using config::RuntimeConfig;
+using std::chrono::milliseconds;
+
+constexpr uint64_t kWeb = 11, kPay = 12;
+
+class FakeClock final : public Clock {
+ public:
+  MonotonicTime now() const noexcept override { return time; }
+  WallTime wall_now() const noexcept override { return {}; }
+  MonotonicTime time{std::chrono::hours(1)};
+};
+
+std::shared_ptr<RuntimeConfig> sample(uint64_t generation) {
+  auto made = std::make_shared<RuntimeConfig>();
+  made->generation = generation;
+  made->node_name = "a";
+  made->trust_domain = "cluster.local";
+  const IpAddress own = IpAddress::parse("10.0.0.1").value();
+  const IpAddress other = IpAddress::parse("10.0.1.1").value();
+  made->local_pods["u1"] = std::make_shared<const config::LocalPod>(
+      config::LocalPod{"u1", "shop", "web-1", 99, 3, kWeb, {own}, {21, 0}, 2});
+  made->workloads[own] =
+      std::make_shared<const config::Workload>(config::Workload{"shop/web-1", kWeb, "a", true});
+  // While a pod moves, two nodes list one of its name.
+  made->workloads[other] =
+      std::make_shared<const config::Workload>(config::Workload{"shop/web-1", kPay, "b", false});
+  made->services[41] = std::make_shared<const config::Service>(config::Service{"shop", "pay", 80});
+  config::PolicySet set;
+  set.rows[{0, 0, 0}] = {31, KS_ALLOW, 0, {}};
+  set.policy_names[31] = "shop/p";
+  made->policy_sets[21] = std::make_shared<const config::PolicySet>(set);
+  made->identities[kWeb] = std::make_shared<const config::Identity>(
+      config::Identity{"cluster.local/ns/shop/sa/web", nullptr});
+  made->identities[kPay] = std::make_shared<const config::Identity>(
+      config::Identity{"cluster.local/ns/shop/sa/pay", nullptr});
+  return made;
+}
+
+// So much that no socket buffer takes it.
+std::shared_ptr<RuntimeConfig> huge(uint64_t generation) {
+  auto made = sample(generation);
+  for (uint64_t i = 0; i < 6000; i++)
+    made->services[1000 + i] = std::make_shared<const config::Service>(
+        config::Service{"namespace-" + std::to_string(generation), std::string(40, 's'), 80});
+  return made;
+}
+
+ino_t inode_of(int fd) {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 ? status.st_ino : 0;
+}
+
+class FakeProxy {
+ public:
+  explicit FakeProxy(const std::string& path)
+      : socket_(link::connect_seqpacket(path).value()),
+        builder_([](const Fd& fd) { return link::read_sealed_memfd(fd, 1 << 20); }) {
+    ::fcntl(socket_.get(), F_SETFL, O_NONBLOCK);
+  }
+  void say(const std::string& payload) { (void)link::send_frame(socket_, payload); }
+  void hello(const std::string& version = "1.2.3") {
+    config::Hello hello;
+    hello.version = version;
+    hello.pid = 77;
+    hello.workers = 2;
+    say(config::encode_hello(hello));
+  }
+  void ack() { say(config::encode_ack(config->generation)); }
+  // Reads what is there; false: nothing was.
+  bool read_some() {
+    bool any = false;
+    while (true) {
+      auto frame = link::receive_frame(socket_);
+      if (!frame) return any;
+      if (frame->closed) {
+        closed = true;
+        return any;
+      }
+      any = true;
+      auto outcome = builder_.on_packet(frame->payload, std::move(frame->fds));
+      if (!outcome) {
+        ADD_FAILURE() << outcome.error().message();
+        return any;
+      }
+      if (outcome->maps) maps = std::move(outcome->maps);
+      stats_wanted |= outcome->stats_wanted;
+      if (outcome->refused) ADD_FAILURE() << outcome->refused->message();
+      if (outcome->committed) {
+        config = outcome->committed;
+        commits++;
+      }
+    }
+  }
+
+  std::shared_ptr<const RuntimeConfig> config;
+  std::optional<config::ProxyMaps> maps;
+  int commits = 0;
+  bool closed = false;
+  bool stats_wanted = false;
+
+ private:
+  Fd socket_;
+  config::Builder builder_;
+};
+
+class ProxyLinkTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = ::testing::TempDir() + "keelson-link-XXXXXX";
+    ASSERT_NE(mkdtemp(folder_.data()), nullptr);
+    path_ = folder_ + "/proxy.sock";
+    open({.uids = {::geteuid()}});
+  }
+  void TearDown() override {
+    link_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  void open(ProxyLinkOptions options) {
+    link_.reset();
+    ProxyMapFds maps{Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)),
+                     Fd(::open("/dev/zero", O_RDWR | O_CLOEXEC))};
+    socket_map_ = inode_of(maps.sockets.get());
+    note_map_ = inode_of(maps.notes.get());
+    ProxyLink::Callbacks callbacks;
+    callbacks.on_published = [this](uint64_t ticket) {
+      events_.push_back("published " + std::to_string(ticket));
+    };
+    callbacks.on_proxy_lost = [this] { events_.push_back("lost"); };
+    callbacks.on_proxy_connected = [this] { events_.push_back("connected"); };
+    link_ = std::make_unique<ProxyLink>(loop_, clock_, std::move(maps), std::move(callbacks),
+                                        std::move(options));
+    ASSERT_TRUE(link_->listen(path_));
+  }
+  // Both ends work until neither has anything to do.
+  void turn(std::initializer_list<FakeProxy*> proxies = {}) {
+    for (int idle = 0; idle < 5; idle++) {
+      loop_.run_ready();
+      for (FakeProxy* proxy : proxies)
+        if (proxy->read_some()) idle = 0;
+    }
+  }
+  std::shared_ptr<const Fd> key(const std::string& content) {
+    return std::make_shared<const Fd>(link::make_sealed_memfd("key", content).value());
+  }
+  std::vector<std::string> take_events() { return std::exchange(events_, {}); }
+  using Events = std::vector<std::string>;
+
+  std::string folder_, path_;
+  FakeClock clock_;
+  io::EventLoop loop_;
+  std::vector<std::string> events_;
+  ino_t socket_map_ = 0, note_map_ = 0;
+  std::unique_ptr<ProxyLink> link_;
+};
+
+TEST_F(ProxyLinkTest, AProxyGetsEverythingAfterItsHelloAndNothingBefore) {
+  link_->set_config(sample(7));
+  link_->set_key(kWeb, key("secret"));
+  FakeProxy proxy(path_);
+  turn({&proxy});
+  EXPECT_EQ(proxy.commits, 0);
+  EXPECT_FALSE(link_->status().connected);
+  proxy.hello();
+  turn({&proxy});
+  ASSERT_EQ(proxy.commits, 1);
+  EXPECT_TRUE(same_content(*proxy.config, *sample(7)));
+  EXPECT_EQ(proxy.config->generation, 7u);
+  EXPECT_EQ(*proxy.config->identities.at(kWeb)->key_material, "secret");
+  EXPECT_EQ(proxy.config->identities.at(kPay)->key_material, nullptr);
+  ASSERT_TRUE(proxy.maps);
+  EXPECT_EQ(inode_of(proxy.maps->sockets.get()), socket_map_);
+  EXPECT_EQ(inode_of(proxy.maps->notes.get()), note_map_);
+  const ProxyStatus status = link_->status();
+  EXPECT_TRUE(status.connected);
+  EXPECT_EQ(status.pid, 77u);
+  EXPECT_EQ(status.version, "1.2.3");
+  EXPECT_EQ(status.acknowledged_generation, 0u);
+  EXPECT_EQ(take_events(), Events{"connected"});
+}
+
+TEST_F(ProxyLinkTest, WithoutAProxyNothingIsPublished) {
+  link_->set_config(sample(1));
+  EXPECT_FALSE(link_->publish(1));
+  FakeProxy proxy(path_);
+  turn();
+  EXPECT_FALSE(link_->publish(2)) << "not before its Hello";
+  EXPECT_EQ(take_events(), Events{});
+}
+
+TEST_F(ProxyLinkTest, TheRolloutHearsOfItsTicketWhenTheProxyAcknowledges) {
+  link_->set_config(sample(1));
+  FakeProxy proxy(path_);
+  proxy.hello();
+  turn({&proxy});
+  proxy.ack();
+  turn();
+  EXPECT_EQ(take_events(), Events{"connected"});
+  link_->set_config(huge(2));
+  EXPECT_TRUE(link_->publish(5));
+  turn({&proxy});
+  EXPECT_EQ(take_events(), Events{}) << "not acknowledged yet";
+  ASSERT_EQ(proxy.commits, 2);
+  EXPECT_EQ(proxy.config->services.size(), 6001u);
+  proxy.ack();
+  turn();
+  EXPECT_EQ(take_events(), Events{"published 5"});
+  EXPECT_EQ(link_->status().acknowledged_generation, 2u);
+}
+
+TEST_F(ProxyLinkTest, WhatTheProxyServesAlreadyIsNotSentAgainAndStillPublished) {
+  link_->set_config(sample(1));
+  FakeProxy proxy(path_);
+  proxy.hello();
+  turn({&proxy});
+  proxy.ack();
+  turn();
+  take_events();
+  link_->set_config(sample(2));
+  EXPECT_TRUE(link_->publish(9));
+  EXPECT_EQ(take_events(), Events{}) << "never from within publish()";
+  turn({&proxy});
+  EXPECT_EQ(take_events(), Events{"published 9"});
+  EXPECT_EQ(proxy.commits, 1);
+  EXPECT_EQ(link_->counts().updates_total, 1u);
+  EXPECT_EQ(link_->status().acknowledged_generation, 2u);
+}
+
+TEST_F(ProxyLinkTest, AChangeThatNoRolloutWaitsForReachesTheProxyToo) {
+  link_->set_config(sample(1));
+  link_->set_key(kWeb, key("old"));
+  FakeProxy proxy(path_);
+  proxy.hello();
+  turn({&proxy});
+  link_->set_key(kWeb, key("new"));
+  turn({&proxy});
+  EXPECT_EQ(*proxy.config->identities.at(kWeb)->key_material, "new");
+  link_->set_key(kWeb, nullptr);
+  turn({&proxy});
+  EXPECT_EQ(proxy.config->identities.at(kWeb)->key_material, nullptr);
+  EXPECT_EQ(proxy.commits, 3);
+  EXPECT_EQ(proxy.config->generation, 3u) << "a proxy never sees a number twice";
+}
+
+TEST_F(ProxyLinkTest, ARefusedConfigurationIsAFindingAndBlocksUntilABetterOneIsAcknowledged) {
+  link_->set_config(sample(1));
+  FakeProxy proxy(path_);
+  proxy.hello();
+  turn({&proxy});
+  EXPECT_TRUE(link_->publish(1));
+  proxy.say(config::encode_nack({1, Reason::key_invalid, "bad\x1b[31m key"}));
+  turn();
+  EXPECT_EQ(take_events(), Events{"connected"});
+  ASSERT_EQ(link_->findings().size(), 1u);
+  EXPECT_EQ(link_->findings()[0].reason, Reason::proxy_config_refused);
+  EXPECT_NE(link_->findings()[0].message.find("key_invalid: bad?[31m key"), std::string::npos)
+      << link_->findings()[0].message;
+  auto better = sample(2);
+  better->services.clear();
+  link_->set_config(better);
+  EXPECT_TRUE(link_->publish(2));
+  turn({&proxy});
+  proxy.ack();
+  turn();
+  EXPECT_EQ(take_events(), Events{"published 2"});
+  EXPECT_TRUE(link_->findings().empty());
+}
+
+TEST_F(ProxyLinkTest, AProxyThatDoesNotAcknowledgeIsAFindingAfterAWhile) {
+  link_->set_config(sample(1));
+  FakeProxy proxy(path_);
+  proxy.hello();
+  turn({&proxy});
+  EXPECT_TRUE(link_->findings().empty());
+  clock_.time += std::chrono::seconds(11);
+  ASSERT_EQ(link_->findings().size(), 1u);
+  EXPECT_EQ(link_->findings()[0].reason, Reason::proxy_unresponsive);
+  proxy.ack();
+  turn();
+  EXPECT_TRUE(link_->findings().empty());
+}
+
+TEST_F(ProxyLinkTest, WhenTheOnlyProxyGoesTheRolloutIsTold) {
+  link_->set_config(sample(1));
+  {
+    FakeProxy proxy(path_);
+    proxy.hello();
+    turn({&proxy});
+    EXPECT_TRUE(link_->publish(1));
+  }
+  turn();
+  EXPECT_EQ(take_events(), (Events{"connected", "lost"}));
+  EXPECT_FALSE(link_->publish(2));
+  EXPECT_FALSE(link_->status().connected);
+  EXPECT_EQ(link_->counts().dropped_total, 0u) << "going is no fault";
+
+  FakeProxy next(path_);
+  next.hello();
+  turn({&next});
+  EXPECT_TRUE(same_content(*next.config, *sample(1))) << "everything again";
+  EXPECT_EQ(take_events(), Events{"connected"});
+}
+
+TEST_F(ProxyLinkTest, OfTwoProxiesBothGetEverythingAndTheNewestOnesAnswerCounts) {
+  link_->set_config(sample(1));
+  FakeProxy old(path_);
+  old.hello();
+  turn({&old});
+  FakeProxy successor(path_);
+  successor.hello("2.0.0");
+  turn({&old, &successor});
+  EXPECT_EQ(link_->status().version, "2.0.0");
+  EXPECT_EQ(link_->status().connections, 2u);
+  auto changed = sample(2);
+  changed->services.clear();
+  link_->set_config(changed);
+  EXPECT_TRUE(link_->publish(2));
+  turn({&old, &successor});
+  EXPECT_TRUE(same_content(*old.config, *changed));
+  EXPECT_TRUE(same_content(*successor.config, *changed));
+  old.ack();
+  turn();
+  EXPECT_EQ(take_events(), Events{"connected"});
+  successor.ack();
+  turn();
+  EXPECT_EQ(take_events(), Events{"published 2"});
+}
+
+TEST_F(ProxyLinkTest, WhenTheSuccessorDiesTheAnswerOfTheOlderOneCountsAgain) {
+  link_->set_config(sample(1));
+  FakeProxy old(path_);
+  old.hello();
+  turn({&old});
+  {
+    FakeProxy successor(path_);
+    successor.hello();
+    turn({&old, &successor});
+    EXPECT_TRUE(link_->publish(3));
+    old.ack();
+    turn();
+    EXPECT_EQ(take_events(), Events{"connected"});
+  }
+  turn();
+  EXPECT_EQ(take_events(), Events{"published 3"});
+}
+
+TEST_F(ProxyLinkTest, ASlowProxyGetsTheUpdateThatBeganAndTheNewestOnly) {
+  link_->set_config(huge(1));
+  FakeProxy proxy(path_);
+  proxy.hello();
+  turn();  // it does not read yet
+  for (uint64_t generation = 2; generation <= 20; generation++) {
+    link_->set_config(huge(generation));
+    EXPECT_TRUE(link_->publish(generation));
+  }
+  turn({&proxy});
+  EXPECT_EQ(proxy.commits, 2);
+  EXPECT_EQ(proxy.config->generation, 20u);
+  proxy.ack();
+  turn();
+  EXPECT_EQ(take_events(), (Events{"connected", "published 20"}));
+}
+
+TEST_F(ProxyLinkTest, AProxyThatReadsNothingIsDropped) {
+  open({.uids = {::geteuid()}, .patience = milliseconds(20)});
+  link_->set_config(huge(1));
+  FakeProxy proxy(path_);
+  proxy.hello();
+  while (!link_->status().connected) loop_.run_once();
+  EXPECT_TRUE(link_->publish(1));
+  while (link_->counts().dropped_total == 0) loop_.run_once();
+  EXPECT_EQ(take_events(), (Events{"connected", "lost"}));
+  ASSERT_EQ(link_->findings().size(), 1u);
+  EXPECT_EQ(link_->findings()[0].reason, Reason::proxy_unresponsive);
+}
+
+TEST_F(ProxyLinkTest, AClientThatSaysNothingIsDropped) {
+  open({.uids = {::geteuid()}, .patience = milliseconds(20)});
+  FakeProxy mute(path_);
+  while (link_->counts().dropped_total == 0) loop_.run_once();
+  turn({&mute});
+  EXPECT_TRUE(mute.closed);
+  EXPECT_EQ(take_events(), Events{});
+}
+
+TEST_F(ProxyLinkTest, WhatIsNoAnswerOfAProxyEndsItsConnection) {
+  link_->set_config(sample(1));
+  const std::vector<std::string> garbage{"\xff\xff\xff", config::encode_ack(1),
+                                         config::encode_stats_request(),
+                                         config::encode_hello({99, "9.9.9", 1, 1})};
+  for (const std::string& bytes : garbage) {
+    FakeProxy proxy(path_);
+    proxy.say(bytes);
+    turn({&proxy});
+    EXPECT_TRUE(proxy.closed);
+    EXPECT_EQ(proxy.commits, 0);
+  }
+  EXPECT_EQ(link_->findings().at(0).reason, Reason::proxy_version_mismatch);
+  for (const std::string& bytes :
+       {config::encode_ack(2), config::encode_nack({2, Reason::internal, ""}),
+        config::encode_hello({config::kLinkProtocolVersion, "1", 1, 1})}) {
+    FakeProxy proxy(path_);
+    proxy.hello();
+    turn({&proxy});
+    proxy.say(bytes);
+    turn({&proxy});
+    EXPECT_TRUE(proxy.closed);
+  }
+  EXPECT_EQ(link_->counts().dropped_total, garbage.size() + 3);
+}
+
+TEST_F(ProxyLinkTest, AnotherUserIsRefused) {
+  open({.uids = {::geteuid() + 1}});
+  link_->set_config(sample(1));
+  FakeProxy stranger(path_);
+  stranger.hello();
+  turn({&stranger});
+  EXPECT_TRUE(stranger.closed);
+  EXPECT_EQ(stranger.commits, 0);
+  EXPECT_EQ(link_->counts().refused_total, 1u);
+  EXPECT_EQ(link_->findings().at(0).reason, Reason::caller_not_allowed);
+}
+
+TEST_F(ProxyLinkTest, MoreProxiesThanARestartNeedsAreRefused) {
+  std::vector<std::unique_ptr<FakeProxy>> proxies;
+  for (int i = 0; i < 5; i++) {
+    proxies.push_back(std::make_unique<FakeProxy>(path_));
+    turn({proxies.back().get()});
+  }
+  EXPECT_FALSE(proxies[3]->closed);
+  EXPECT_TRUE(proxies[4]->closed);
+}
+
+TEST_F(ProxyLinkTest, CountersComeWhenAsked) {
+  link_->set_config(sample(1));
+  FakeProxy proxy(path_);
+  proxy.hello();
+  turn({&proxy});
+  link_->request_stats();
+  turn({&proxy});
+  EXPECT_TRUE(proxy.stats_wanted);
+  config::Stats stats;
+  stats.connections_total = 5;
+  proxy.say(config::encode_stats(stats));
+  turn();
+  ASSERT_TRUE(link_->status().stats);
+  EXPECT_EQ(link_->status().stats->connections_total, 5u);
+}
+
+TEST_F(ProxyLinkTest, AKeyThatGoesIsNotClosedWhileItIsOnItsWay) {
+  auto config = sample(1);
+  for (uint64_t id = 1000; id < 7000; id++)
+    config->identities[id] = std::make_shared<const config::Identity>(
+        config::Identity{std::string(60, 'i') + std::to_string(id), nullptr});
+  link_->set_config(config);
+  for (uint64_t id = 1000; id < 7000; id += 100) link_->set_key(id, key("secret"));
+  FakeProxy proxy(path_);
+  proxy.hello();
+  turn();  // a part of it is sent
+  for (uint64_t id = 1000; id < 7000; id += 100) link_->set_key(id, nullptr);
+  std::vector<Fd> reused;
+  for (int i = 0; i < 60; i++) reused.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  turn({&proxy});
+  EXPECT_EQ(proxy.commits, 2);
+  EXPECT_EQ(proxy.config->identities.at(1000)->key_material, nullptr);
+}
+
+TEST_F(ProxyLinkTest, AFencedAgentLetsItsProxiesGoWithoutTellingItsRollout) {
+  link_->set_config(sample(1));
+  FakeProxy proxy(path_);
+  proxy.hello();
+  turn({&proxy});
+  take_events();
+  link_->shut();
+  turn({&proxy});
+  EXPECT_TRUE(proxy.closed);
+  EXPECT_EQ(take_events(), Events{});
+  EXPECT_FALSE(link_->publish(1));
+}
+
+}  // namespace
+}  // namespace keelson::proxylink
