@@ -58,9 +58,10 @@ class ClientConnection final : public Connection {
  private:
   struct Opening {
     OnTunnel on_tunnel;
-    MonotonicTime since;
+    uint64_t period;  // of the answer alarm, in which it began
   };
   struct Answer {
+    h2::StreamId stream;
     OnTunnel on_tunnel;
     Result<std::unique_ptr<Tunnel>> result;
   };
@@ -79,15 +80,16 @@ class ClientConnection final : public Connection {
   bool is_retiring() const noexcept override { return is_retired_; }
 
   void answer(h2::StreamId stream, Result<std::unique_ptr<Tunnel>> result);
+  void start_answer_alarm();
   void check_answers();
-  void check_idle();
 
   Owner& owner_;
   std::map<h2::StreamId, Opening> openings_;  // oldest first
   std::vector<Answer> answers_;
   std::unique_ptr<Alarm> answer_alarm_;
   std::unique_ptr<Alarm> idle_alarm_;
-  size_t streams_seen_ = 0;
+  uint64_t period_ = 0;
+  size_t streams_seen_ = 0;  // since the owner was last told about room
   bool is_retired_ = false;
   bool is_room_news_ = false;
   bool is_answer_due_ = false;

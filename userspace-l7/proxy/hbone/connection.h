@@ -75,15 +75,21 @@ class Connection : public Runnable, private h2::Sink, private io::StreamObserver
   std::unique_ptr<Tunnel> make_tunnel(h2::StreamId stream, http::EndOfMessage end);
   // A server's GOAWAY that refuses nothing, and the final one a round trip later.
   void start_drain();
+  bool is_drained() const noexcept { return drain_ping_ != 0 && pings_answered_ >= drain_ping_; }
+  // Ends a stream by its status alone.
+  void answer_refused(h2::StreamId stream, uint16_t status);
   h2::Session& session() noexcept { return session_; }
   const h2::Session& session() const noexcept { return session_; }
   State state() const noexcept { return state_; }
   const Environment& environment() const noexcept { return environment_; }
 
  private:
+  friend class ConnectRequest;
   friend class Tunnel;
 
-  // For tunnels.
+  // For tunnels and requests.
+  Result<void> accept(Tunnel& tunnel, http::HeaderList headers);
+  void refuse(Tunnel& tunnel, uint16_t status);
   void on_tunnel_read(h2::StreamId stream, size_t bytes) noexcept;
   Result<size_t> write(h2::StreamId stream, BufferChain& from);
   Result<void> write_end(h2::StreamId stream);
@@ -101,9 +107,11 @@ class Connection : public Runnable, private h2::Sink, private io::StreamObserver
   void open_connection_window() noexcept;
   void begin_close();
   Result<void> finish_close();
-  void fail(Error why);
-  void lose_everything(const Error& why);
+  void break_session(Error why);
+  void lose(Error why, Tunnel::HeldBytes held);
+  void lose_everything(const Error& why, Tunnel::HeldBytes held);
   void finish(const Error* why);
+  Failure peer_fails(Reason why) const;
   void ask_peer();
   Tunnel* find(h2::StreamId stream) noexcept;
 
@@ -122,6 +130,7 @@ class Connection : public Runnable, private h2::Sink, private io::StreamObserver
 
   const Environment environment_;
   const std::shared_ptr<ByteBudget> budget_;
+  const ErrorSource peer_source_;
   std::unique_ptr<tls::TlsStream> tls_;
   h2::Session session_;
   std::unordered_map<h2::StreamId, Tunnel*> tunnels_;

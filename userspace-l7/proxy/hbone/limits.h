@@ -25,6 +25,9 @@ inline constexpr std::chrono::minutes kIdleRelease{5};
 // After our end was sent, how long the peer may take to send its own; then reset.
 inline constexpr std::chrono::seconds kClosePatience{5};
 
+// Until frames are made again after the worker's block pool was empty.
+inline constexpr std::chrono::milliseconds kMemoryRetry{10};
+
 // Received bytes that a peer may have under way in one tunnel. ztunnel announces 4 MiB; a slow
 // reader pins what we announce, so we say less: 512 KiB carries 5 Gbit/s at 0.8 ms round trip and
 // still 84 Mbit/s at 50 ms.

@@ -63,9 +63,9 @@ struct PoolCounts {
   uint64_t refused = 0;    // by a limit of this pool
 };
 
-class Pool final : private Runnable, private ClientConnection::Owner {
+class Pool final : private Runnable {
  public:
-  // One open(); destroying it cancels, also while the callback runs or after it.
+  // One open(); destroying it cancels, also from the callback or after it. May outlive the pool.
   class Pending {
    public:
     virtual ~Pending() = default;
@@ -76,8 +76,8 @@ class Pool final : private Runnable, private ClientConnection::Owner {
   Pool(const Environment& environment, Dialer& dialer, PoolLimits limits = {});
   ~Pool() override;
 
-  // Error: hbone_queue_full, hbone_connection_limit, or the dialer's; else `on_tunnel` will be
-  // called once, from a turn of the scheduler, and must not destroy the pool.
+  // Error: hbone_queue_full, hbone_connection_limit, or the dialer's; else `on_tunnel` is called
+  // once, from a turn of the scheduler, and must not destroy the pool.
   Result<std::unique_ptr<Pending>> open(const PoolKey& key, TunnelRequest request,
                                         OnTunnel on_tunnel);
   // Configuration or identity changed: these connections take no new tunnels, open ones finish.
@@ -85,25 +85,40 @@ class Pool final : private Runnable, private ClientConnection::Owner {
   // These end now: tunnels and waiters fail with `why`.
   void abort(const Predicate& concerns, Reason why);
 
-  const PoolCounts& counts() const noexcept { return counts_; }
-  size_t connections_of(uint64_t source_pod) const noexcept;
+  PoolCounts counts() const noexcept;
+  size_t connections_of(uint64_t source_pod) const noexcept;  // dials included
 
  private:
   struct Waiter;
   struct Entry;
   class PendingWaiter;
+  using WaiterPtr = std::shared_ptr<Waiter>;
 
   size_t run(size_t budget_bytes) override;
-  void on_established(ClientConnection& connection) override;
-  void on_room(ClientConnection& connection) override;
-  void on_finished(ClientConnection& connection, const Error* why) override;
+  void take_arrival(Entry& entry);
+  Result<void> begin_tls(Entry& entry, std::unique_ptr<io::ByteStream> lower);
+
+  Entry& entry(const PoolKey& key);
+  Result<void> place(Entry& entry, const WaiterPtr& waiter);
+  bool assign(Entry& entry, const WaiterPtr& waiter);
+  void assign_waiters(Entry& entry);
+  Result<void> dial(Entry& entry);
+  void take_answer(const WaiterPtr& waiter, Result<std::unique_ptr<Tunnel>> result);
+  void fail_waiters(Entry& entry, const Error& why);
+  void cancel(Waiter& waiter) noexcept;
+  void take_finished(Entry& entry, ClientConnection& connection, const Error* why);
+  void count_down(const PoolKey& key) noexcept;
+  void tidy(const PoolKey& key);
 
   const Environment environment_;
   Dialer& dialer_;
   const PoolLimits limits_;
   std::map<PoolKey, std::unique_ptr<Entry>> entries_;
-  std::map<uint64_t, size_t> connections_per_pod_;  // dials included
-  PoolCounts counts_;
+  std::map<uint64_t, size_t> connections_per_pod_;
+  std::vector<PoolKey> arrivals_;                     // dials that ended since the last turn
+  std::deque<std::pair<WaiterPtr, Error>> failures_;  // to be told in the next turn
+  const std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
+  PoolCounts totals_;  // what only grows
 };
 
 }  // namespace keelson::hbone

@@ -83,7 +83,7 @@ class ServerConnection final : public Connection {
   void on_peer_goaway() override {}
   void on_established() override;
   void deliver() override;
-  void lose_streams(const Error&) override {}
+  void lose_streams(const Error&) override { arrived_.clear(); }
   void on_over(const Error* why) override;
   bool is_retiring() const noexcept override;
 
@@ -91,7 +91,7 @@ class ServerConnection final : public Connection {
 
   Handler& handler_;
   std::vector<Arrived> arrived_;
-  bool is_draining_ = false;
+  bool is_drain_wanted_ = false;
 };
 
 }  // namespace keelson::hbone
