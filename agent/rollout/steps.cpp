@@ -61,9 +61,6 @@ bool is_ready(const std::string& address) {
 bool is_local(const std::string& address) {
   return (value_of<ks_address>(address).flags & KS_ADDRESS_LOCAL) != 0;
 }
-bool is_open(const std::string& address) {
-  return (value_of<ks_address>(address).flags & KS_ADDRESS_OPEN) != 0;
-}
 
 class StepMaker {
  public:
@@ -75,10 +72,15 @@ class StepMaker {
     tighten_ports();
     tighten_pods();
     steer_services();
+    write_addresses(steps_.steer, Turn::kRelaxSource);
     steer_pods();
-    steer_addresses();
+    write_addresses(steps_.steer, Turn::kJoin);
+    steer_interfaces();
+    relax_interfaces();
+    write_addresses(steps_.relax, Turn::kLeave);
+    erase_leaving_pods();
+    write_addresses(steps_.relax, Turn::kTightenSource);
     relax_ports_that_become_strict();
-    relax_addresses();
     relax_pods();
     relax_ports();
     retire();
@@ -205,18 +207,33 @@ class StepMaker {
     if (steps_.steer.size() != before) proxy_concerned_ = true;
   }
 
-  static bool relaxes(const Change& address) {
-    if (address.now == nullptr) return false;
-    if (is_open(*address.next)) return is_local(*address.now);
-    return is_ready(*address.now) && !is_ready(*address.next) && !is_local(*address.next);
+  enum class Turn { kRelaxSource, kJoin, kLeave, kTightenSource };
+  // Where in the order an address changes; the header says why.
+  static Turn turn_of(const Change& address) {
+    if (address.next != nullptr && is_local(*address.next)) return Turn::kJoin;
+    if (address.now != nullptr && is_local(*address.now)) return Turn::kLeave;
+    if (address.next == nullptr) return Turn::kRelaxSource;
+    const bool stops_being_ready =
+        address.now != nullptr && is_ready(*address.now) && !is_ready(*address.next);
+    return stops_being_ready ? Turn::kRelaxSource : Turn::kTightenSource;
   }
-  void steer_addresses() {
-    const size_t before = steps_.steer.size();
-    for (const Change& change : changes(MapId::kAddress))
-      if (change.next != nullptr && !relaxes(change)) put(steps_.steer, *change.key, *change.next);
-    for (const Change& change : changes(MapId::kInterface))
-      if (change.next != nullptr) put(steps_.steer, *change.key, *change.next);
-    if (steps_.steer.size() != before) proxy_concerned_ = true;
+  void write_addresses(Writes& phase, Turn turn) {
+    const size_t before = phase.size();
+    for (const Change& change : changes(MapId::kAddress)) {
+      if (turn_of(change) != turn) continue;
+      if (change.next == nullptr)
+        erase(phase, *change.key);
+      else
+        put(phase, *change.key, *change.next);
+    }
+    if (phase.size() != before) proxy_concerned_ = true;
+  }
+  void steer_interfaces() {
+    for (const Change& change : changes(MapId::kInterface)) {
+      if (change.next == nullptr) continue;
+      put(steps_.steer, *change.key, *change.next);
+      proxy_concerned_ = true;
+    }
   }
 
   void relax_ports_that_become_strict() {
@@ -224,23 +241,17 @@ class StepMaker {
       if ((port_flags(change.next) & KS_PORT_STRICT) != 0 && port_of_staying_pod(change))
         put(steps_.relax, *change.key, *change.next);
   }
-  void relax_addresses() {
+  void relax_interfaces() {
     for (const Change& change : changes(MapId::kInterface))
       if (change.next == nullptr) erase(steps_.relax, *change.key);
-    for (const Change& change : changes(MapId::kAddress)) {
-      if (change.next == nullptr)
-        erase(steps_.relax, *change.key);
-      else if (relaxes(change))
-        put(steps_.relax, *change.key, *change.next);
-    }
+  }
+  void erase_leaving_pods() {
+    for (const Change& change : changes(MapId::kPod))
+      if (change.next == nullptr) erase(steps_.relax, *change.key);
   }
   void relax_pods() {
-    for (const Change& change : changes(MapId::kPod)) {
-      if (change.next == nullptr)
-        erase(steps_.relax, *change.key);
-      else
-        put(steps_.relax, *change.key, *change.next);
-    }
+    for (const Change& change : changes(MapId::kPod))
+      if (change.next != nullptr) put(steps_.relax, *change.key, *change.next);
   }
   void relax_ports() {
     for (const Change& change : changes(MapId::kPort)) {

@@ -5,10 +5,12 @@
 // the
 //          old set AND the new one; plaintext refused where either wants it refused
 // publish  (rollout.h) the proxy has the new configuration
-// steer    backends, Services; pods that join, with their ports, then their addresses, then the
-//          source check; addresses of other nodes' pods; L7 and mTLS capture
-// relax    pods judged by the new set only; plaintext accepted where only the new plan accepts it;
-//          pods that leave: source check, addresses, then the pod
+// steer    backends, Services; addresses of other nodes' pods that go or stop being READY; pods
+// that
+//          join, with their ports, then their addresses, then the source check; L7 and mTLS capture
+// relax    pods that leave: source check, addresses, then the pod; addresses of other nodes' pods
+//          that come or turn READY; pods judged by the new set only; plaintext accepted where only
+//          the new plan accepts it
 // retire   Services, then their backends; ports of pods that left; sets nobody refers to
 //
 // Why pods join in this order: without its row a pod's own connections carry no attestation, and
@@ -16,8 +18,14 @@
 // knows a pod's addresses only from ks_address, so it comes third. Leaving is the mirror image.
 // Before the first and after the last of these the addresses are OPEN (abi.h): in an apply of its
 // own each, because agent/pods attaches and detaches the pod's sk_lookup program in between.
-// An address that stops being READY is a relaxation: plaintext from it is judged instead of
-// dropped.
+//
+// Why other nodes' addresses change at two moments: a claim, and READY more so, can only deny. A
+// pod that joins must not judge by a claim that goes, nor one that leaves by a claim that comes.
+// Both moments lie between tighten and the relaxing of pods, when old and new set must allow, so
+// that neither opens anything. Left over, on the refusing side, because each order that allows it
+// also opens something: what is known of a source changes in the same plan as the policy or mode of
+// the receiver, or one claimed identity replaces another. Until relax the receiver may then refuse
+// what both plans allow.
 #pragma once
 
 #include <optional>

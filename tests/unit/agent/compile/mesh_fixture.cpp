@@ -28,6 +28,12 @@ IpPrefix prefix(std::string_view text) {
   return IpPrefix::parse(text).value();
 }
 
+model::SliceEndpoint ready_endpoint(std::string_view address) {
+  model::SliceEndpoint endpoint;
+  endpoint.addresses = {ip(address)};
+  return endpoint;
+}
+
 Mesh::Mesh() {
   facts.node_name = "node-a";
   facts.netns_cookie = 1;
@@ -216,7 +222,7 @@ void RandomMesh::edit_pod() {
       pods.begin(), pods.end(), [&](const auto& pod) { return pod.netns_cookie == 100 + index; });
   if (enrolled != pods.end() && pick(3) == 0) {
     pods.erase(enrolled);
-    mesh_.snapshot.pods.erase(key);
+    if (pick(2)) mesh_.snapshot.pods.erase(key);  // else it only leaves the mesh
     return;
   }
   model::Pod pod;

@@ -13,6 +13,7 @@ namespace keelson::compile {
 
 IpAddress ip(std::string_view text);
 IpPrefix prefix(std::string_view text);
+model::SliceEndpoint ready_endpoint(std::string_view address);
 
 // A snapshot and a node that grow by one call each. Local pods get cookie 100 + n, slot n,
 // ifindex 10 + n, in the order of their making.
