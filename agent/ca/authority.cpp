@@ -75,6 +75,8 @@ Result<std::unique_ptr<Authority>> Authority::open(AuthorityOptions options, con
 
 Result<void> Authority::load() {
   KS_ASSIGN(folder_, open_state_folder(options_.folder));
+  // Nodes of a lab share one folder and start at once: the first makes the root, the rest read it.
+  KS_ASSIGN(const FolderLock lock, FolderLock::take(folder_));
   KS_ASSIGN(log_, open_state_log(folder_, kLogFile));
   KS_ASSIGN(const auto signing, read_state_file(folder_, kSigningFile));
   KS_ASSIGN(const auto next, read_state_file(folder_, kNextFile));
@@ -168,6 +170,7 @@ std::string Authority::trust_bundle_pem() const {
 
 Result<void> Authority::begin_rotation() {
   if (next_.certificate) return {};  // begun already: asking twice must not add a third root
+  KS_ASSIGN(const FolderLock lock, FolderLock::take(folder_));
   KS_ASSIGN(SigningPair next, make_root());
   KS_ASSIGN(const tls::SecretBytes pem, to_pem(next));
   KS_TRY(replace_state_file(folder_, kNextFile, pem.view()));
@@ -178,6 +181,7 @@ Result<void> Authority::begin_rotation() {
 Result<void> Authority::finish_rotation() {
   if (!next_.certificate)
     return fail(Reason::not_found, ErrorSource::kConfig, "no root rotation has begun");
+  KS_ASSIGN(const FolderLock lock, FolderLock::take(folder_));
   std::string old_pem = tls::to_pem(signing_.certificate.get());
   for (const auto& root : old_) old_pem += tls::to_pem(root.get());
   KS_TRY(replace_state_file(folder_, kOldFile, old_pem));

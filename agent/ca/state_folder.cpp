@@ -1,6 +1,7 @@
 #include "ca/state_folder.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -57,6 +58,16 @@ Result<Fd> open_state_folder(const std::string& path) {
   if (status.st_uid != geteuid()) return unsafe(path + " belongs to another user");
   if ((status.st_mode & 0077) != 0) return unsafe(path + " must have mode 0700");
   return folder;
+}
+
+Result<FolderLock> FolderLock::take(const Fd& folder) {
+  while (::flock(folder.get(), LOCK_EX) != 0)
+    if (errno != EINTR) return fail_errno(Reason::io_error, errno, "locking the CA's folder");
+  return FolderLock(folder.get());
+}
+
+FolderLock::~FolderLock() {
+  if (folder_ >= 0) ::flock(folder_, LOCK_UN);
 }
 
 Result<std::optional<tls::SecretBytes>> read_state_file(const Fd& folder, const char* name) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -14,6 +15,21 @@ namespace keelson::ca {
 
 // Creates the folder (0700) when it is missing. Error: authority_state_unsafe, io_error.
 Result<Fd> open_state_folder(const std::string& path);
+
+// Holds the folder for this object's life: of several processes that share it, one at a time makes
+// or rotates a root. Waits for the others. Only between openers: an Fd locked twice is locked once.
+class FolderLock {
+ public:
+  // `folder` outlives the lock. Error: io_error.
+  static Result<FolderLock> take(const Fd& folder);
+  FolderLock(FolderLock&& other) noexcept : folder_(std::exchange(other.folder_, -1)) {}
+  FolderLock& operator=(FolderLock&&) = delete;
+  ~FolderLock();
+
+ private:
+  explicit FolderLock(int folder) noexcept : folder_(folder) {}
+  int folder_;
+};
 
 // nullopt: there is no such file. Error: authority_state_unsafe unless it is a regular file, 0600,
 // ours, with one name; authority_state_invalid when larger than 64 KiB.

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "tls/certificates.h"
 #include "tls/peer_identity.h"
@@ -239,6 +240,22 @@ TEST_F(AuthorityTest, ACrashBetweenTheStepsOfARotationChangesNothingForPeers) {
   ASSERT_EQ(chmod((folder_ + "/old.pem").c_str(), 0600), 0);
   EXPECT_EQ((*open())->trust_bundle(), before);
   EXPECT_TRUE((*open())->finish_rotation());
+}
+
+TEST_F(AuthorityTest, ManyThatOpenAnEmptyFolderAtOnceEndWithOneRoot) {
+  for (int round = 0; round < 20; round++) {
+    fs::remove_all(folder_);
+    std::vector<std::string> bundles(6);
+    std::vector<std::thread> openers;
+    for (std::string& bundle : bundles)
+      openers.emplace_back([&] {
+        const auto opened = open();
+        bundle = opened ? (*opened)->trust_bundle_pem() : opened.error().message();
+      });
+    for (std::thread& opener : openers) opener.join();
+    for (const std::string& bundle : bundles) ASSERT_EQ(bundle, bundles[0]) << "round " << round;
+    ASSERT_TRUE(bundles[0].starts_with("-----BEGIN CERTIFICATE")) << bundles[0];
+  }
 }
 
 }  // namespace
