@@ -62,6 +62,13 @@ Result<Fd> Pins::open_map(const std::string& name) const {
   return map;
 }
 
+Result<Fd> Pins::open_map_read_only(const std::string& name) const {
+  LIBBPF_OPTS(bpf_obj_get_opts, options, .file_flags = BPF_F_RDONLY);
+  Fd map(bpf_obj_get_opts(path(name).c_str(), &options));
+  if (!map) return fail_errno(Reason::not_found, errno, "pinned map " + path(name));
+  return map;
+}
+
 Result<void> Pins::check_maps(const bpf_object* object) const {
   const bpf_map* map = nullptr;
   bpf_object__for_each_map(map, object) {

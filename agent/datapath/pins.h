@@ -36,6 +36,8 @@ class Pins {
   // layout or size: libbpf itself would only say EINVAL.
   Result<void> check_maps(const bpf_object* object) const;
   Result<Fd> open_map(const std::string& name) const;
+  // A descriptor that can be handed to a process which must not write the map.
+  Result<Fd> open_map_read_only(const std::string& name) const;
 
   // Makes link `name` run `program` on `target`: a pinned link that is there is updated in place
   // (no gap), one whose target is gone or another is replaced by what `create` makes.
