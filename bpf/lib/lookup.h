@@ -114,13 +114,20 @@ static __always_inline bool lookup_decide(struct ks_tuple_key* key, struct looku
   }
   key->pod = local->pod;
   plan->pod = key->pod;
-  if ((local->flags & KS_ADDRESS_OPEN) && !bpf_map_lookup_elem(&ks_tuple, key)) {
-    lookup_allow(plan, KS_REASON_pod_open, KS_ROLE_NONE);
-    return false;
-  }
+  bool open = local->flags & KS_ADDRESS_OPEN;
   struct ks_pod* pod = bpf_map_lookup_elem(&ks_pod, &key->pod);
   if (!pod) {
+    /* A tuple of an open pod without its row is of a handshake begun before the pod left. */
+    if (open) {
+      lookup_allow(plan, KS_REASON_pod_open, KS_ROLE_NONE);
+      return false;
+    }
     lookup_refuse(plan, KS_REASON_pod_record_missing);
+    return false;
+  }
+  struct ks_attestation* tuple = bpf_map_lookup_elem(&ks_tuple, key);
+  if (!tuple && open) {
+    lookup_allow(plan, KS_REASON_pod_open, KS_ROLE_NONE);
     return false;
   }
   plan->identity = pod->identity;
@@ -133,7 +140,6 @@ static __always_inline bool lookup_decide(struct ks_tuple_key* key, struct looku
     claimed = source->identity;
     claimed_flags = source->flags;
   }
-  struct ks_attestation* tuple = bpf_map_lookup_elem(&ks_tuple, key);
   if (tuple) {
     lookup_attested(key, tuple, pod, claimed, plan);
     return true;

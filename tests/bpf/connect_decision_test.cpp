@@ -156,4 +156,37 @@ TEST_F(ConnectDecision, MissingRowsRefuse) {
   EXPECT_EQ(answer.reason, KS_REASON_egress_denied) << "the egress set is not there";
 }
 
+TEST_F(ConnectDecision, AnOpenNeighbourIsTakenForAnOutsiderUntilItsAddressIsLocal) {
+  const struct {
+    const char* open;
+    const char* service;
+  } families[] = {{"10.1.0.3", "10.90.0.1"}, {"fd01::3", "fd90::1"}};
+  uint64_t service = 5;
+  for (const auto& family : families) {
+    const Endpoint neighbour{ip(family.open), 80}, dialled{ip(family.service), 80};
+    put_service(dialled, service, 1);
+    put_backend(service++, 0, neighbour);
+    programs_->put("ks_pod", kNeighbour, ks_pod{});
+    for (const uint32_t flags : {KS_ADDRESS_OPEN, KS_ADDRESS_LOCAL}) {
+      programs_->put("ks_address", neighbour.address.raw(), ks_address{kNeighbour, 1, flags, 0});
+      const uint8_t kind = flags == KS_ADDRESS_OPEN ? KS_KIND_NONE : KS_KIND_DIRECT;
+      const uint16_t reason = flags == KS_ADDRESS_OPEN ? KS_REASON_passthrough : KS_REASON_direct;
+      for (const Endpoint& to : {neighbour, dialled}) {
+        const connect_question answer = decide(to);
+        EXPECT_EQ(answer.action, kGo);
+        EXPECT_EQ(answer.kind, kind) << "OPEN: no tuple";
+        EXPECT_EQ(answer.reason, reason);
+        EXPECT_EQ(IpAddress(answer.target.addr), neighbour.address);
+      }
+    }
+  }
+}
+
+TEST_F(ConnectDecision, APodThatLeavesReachesItsOwnAddressWithoutATuple) {
+  programs_->put("ks_address", ip("10.1.0.2").raw(), ks_address{kPod, 1, KS_ADDRESS_OPEN, 0});
+  const connect_question answer = decide({ip("10.1.0.2"), 80});
+  EXPECT_EQ(answer.action, kGo);
+  EXPECT_EQ(answer.kind, KS_KIND_NONE);
+}
+
 }  // namespace keelson::test

@@ -229,6 +229,49 @@ TEST_F(LookupDecision, UnknownAndForeignLocalAddressesAreRefused) {
   EXPECT_EQ(plaintext(), drop(KS_REASON_pod_record_missing));
 }
 
+TEST_F(LookupDecision, AnOpenPodLetsThroughWhatHasNoTupleAndJudgesWhatHasOne) {
+  pod_.flags = KS_POD_STRICT | KS_POD_L7;
+  for (const bool has_row : {false, true}) {
+    if (has_row)
+      put_pod();
+    else
+      programs_->erase("ks_pod", kPod);
+    for (const char* own : {"10.1.0.2", "fd01::2"}) put_address(own, kPod, 0xb, KS_ADDRESS_OPEN);
+    EXPECT_EQ(plaintext(), pass(KS_REASON_pod_open));
+    EXPECT_EQ(plaintext("10.1.0.3"), pass(KS_REASON_pod_open)) << "a neighbour that passes it by";
+    EXPECT_EQ(plaintext("10.2.0.4"), pass(KS_REASON_pod_open)) << "remote and ready";
+    EXPECT_EQ(decide("fd02::4", 1, "fd01::2", KS_HBONE_PORT), pass(KS_REASON_pod_open));
+  }
+  put_set(7, 0, 1);
+  put_row(7, 1, KS_DENY, 70, true);
+  use_set(7);
+  EXPECT_EQ(direct(kAlice), drop(KS_REASON_policy_denied));
+  attest("fd01::3", 40000, "fd01::2", 80, KS_KIND_DIRECT);
+  EXPECT_EQ(decide("fd01::3", 40000, "fd01::2", 80), drop(KS_REASON_policy_denied));
+}
+
+TEST_F(LookupDecision, AHandshakeThatOutlivesTheRowOfALeavingPodIsLetThrough) {
+  attest("10.1.0.3", 40000, "10.1.0.2", 80, KS_KIND_DIRECT);
+  programs_->erase("ks_pod", kPod);
+  EXPECT_EQ(decide("10.1.0.3", 40000, "10.1.0.2", 80), drop(KS_REASON_pod_record_missing));
+  put_address("10.1.0.2", kPod, 0xb, KS_ADDRESS_OPEN);
+  EXPECT_EQ(decide("10.1.0.3", 40000, "10.1.0.2", 80), pass(KS_REASON_pod_open));
+}
+
+TEST_F(LookupDecision, AnOpenPodIsNobodysNeighbourAndItsClaimCanOnlyDeny) {
+  put_address("10.1.0.3", kNeighbour, kEve, KS_ADDRESS_OPEN);
+  put_address("fd01::3", kNeighbour, kEve, KS_ADDRESS_OPEN);
+  EXPECT_EQ(plaintext("10.1.0.3"), pass(KS_REASON_plaintext)) << "it has no attestation yet";
+  EXPECT_EQ(decide("fd01::3", 1, "fd01::2", 80), pass(KS_REASON_plaintext));
+  put_set(7, 0, 1);
+  put_class(7, kEve, 3);
+  put_row(7, KS_CLASS_NO_IDENTITY, KS_ALLOW, 10);
+  put_row(7, 3, KS_DENY, 13, true);
+  use_set(7);
+  EXPECT_EQ(plaintext("10.1.0.3"), drop(KS_REASON_claimed_denied));
+  EXPECT_EQ(decide("fd01::3", 1, "fd01::2", 80), drop(KS_REASON_claimed_denied));
+}
+
 TEST_F(LookupDecision, PlaintextOfPodsNeedsAttestation) {
   EXPECT_EQ(plaintext("10.1.0.3"), drop(KS_REASON_unattested)) << "enrolled on this node";
   EXPECT_EQ(plaintext("10.1.0.2"), drop(KS_REASON_unattested)) << "the pod's own address";

@@ -88,8 +88,12 @@ TEST_F(SourceCheck, ThePodsOwnAddressesPass) {
 TEST_F(SourceCheck, APodThatJoinsOrLeavesKeepsItsAddresses) {
   put_owner("10.1.0.2", kPod, KS_ADDRESS_OPEN);
   EXPECT_EQ(check(packet("10.1.0.2")), kPass);
-  put_owner("10.1.0.3", kNeighbour, KS_ADDRESS_OPEN);
-  EXPECT_EQ(check(packet("10.1.0.3")), kDrop);
+  put_owner("fd01::2", kPod, KS_ADDRESS_OPEN);
+  EXPECT_EQ(check(packet("fd01::2")), kPass);
+  for (const char* other : {"10.1.0.3", "fd01::3"}) {
+    put_owner(other, kNeighbour, KS_ADDRESS_OPEN);
+    EXPECT_EQ(check(packet(other)), kDrop);
+  }
 }
 
 TEST_F(SourceCheck, EveryOtherAddressIsDroppedAndReported) {
