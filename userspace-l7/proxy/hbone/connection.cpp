@@ -174,11 +174,11 @@ Result<void> Connection::send(size_t budget_bytes, size_t& moved) {
 
 Result<void> Connection::drain_session() {
   const auto drained = session_.drain(framed_, kFramedBytesMax);
-  if (!drained && state_ == State::kOpen) {
+  if (!drained && state_ != State::kOpen) return drained;
+  if (!drained) {
     break_session(drained.error());
     return {};
   }
-  KS_TRY(drained);
   if (!framed_.empty() || !session_.wants_write() || state_ != State::kOpen) return {};
   // The block pool is empty; whoever gives blocks back does not know that we wait for one.
   if (!memory_alarm_) memory_alarm_ = environment_.alarms.make([this] { wake(); });
@@ -302,8 +302,8 @@ void Connection::answer_refused(h2::StreamId stream, uint16_t status) {
   http::MessageHead head;
   head.version = http::Version::kHttp2;
   head.status = status;
-  if (session_.respond(stream, head, EndOfMessage::kYes))
-    session_.reset(stream, h2::ErrorCode::kNoError);  // RFC 9113 section 8.1: what it still sends
+  // Error: the peer has given up; nobody wants the answer.
+  [[maybe_unused]] const auto refused = session_.refuse(stream, head);
   wake();
 }
 

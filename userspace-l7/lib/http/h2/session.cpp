@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/assert.h"
@@ -25,6 +26,7 @@ struct Session::Stream {
   BufferChain outbound;     // not yet framed
   bool end_queued = false;
   bool refused_bytes = false;  // the writer waits for on_writable()
+  bool is_refused = false;     // refuse()
   std::vector<std::pair<std::string, std::string>> trailers;
 };
 
@@ -154,10 +156,18 @@ struct Session::Callbacks {
   }
 
   static int frame_sent(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    // nghttp2 answers most of a peer's errors by itself, and feed() hears nothing of it.
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
+        !of(user).is_goaway_ours_)
+      of(user).peer_error_ = frame->goaway.error_code;
     const bool ends = (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
                       (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    if (Stream* stream = of(user).find(frame->hd.stream_id); stream != nullptr && ends)
-      stream->send_ended = true;
+    Stream* stream = of(user).find(frame->hd.stream_id);
+    if (stream == nullptr || !ends) return 0;
+    stream->send_ended = true;
+    // Not before: a queued RST_STREAM makes nghttp2 drop what the stream still had to send.
+    if (stream->is_refused && !stream->receive_ended)
+      of(user).reset(stream->id, ErrorCode::kNoError);
     return 0;
   }
 
@@ -248,6 +258,9 @@ Result<void> Session::drain(BufferChain& out, size_t bytes_max) {
   out_bytes_max_ = bytes_max;
   const int status = nghttp2_session_send(session_);
   out_ = nullptr;
+  if (const auto code = std::exchange(peer_error_, {}))
+    return fail(*code == NGHTTP2_ENHANCE_YOUR_CALM ? Reason::h2_flood : Reason::h2_protocol_error,
+                ErrorSource::kDownstream, nghttp2_http2_strerror(*code));
   if (status != 0)
     return dead(status == NGHTTP2_ERR_FLOODED ? Reason::h2_flood : Reason::h2_protocol_error,
                 status);
@@ -301,6 +314,11 @@ Result<void> Session::respond(StreamId id, const http::MessageHead& response, En
   }
   if (status != 0) return dead(Reason::h2_protocol_error, status);
   return {};
+}
+
+Result<void> Session::refuse(StreamId id, const http::MessageHead& response) {
+  if (Stream* stream = find(id)) stream->is_refused = true;
+  return respond(id, response, EndOfMessage::kYes);
 }
 
 Result<size_t> Session::write_body(StreamId id, BufferChain& from) {
@@ -359,6 +377,7 @@ void Session::finish_goaway() {
 }
 
 void Session::goaway(ErrorCode code) {
+  is_goaway_ours_ = true;
   nghttp2_session_terminate_session(session_, static_cast<uint32_t>(code));
 }
 

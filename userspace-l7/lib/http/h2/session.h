@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <unordered_map>
 
@@ -79,7 +80,8 @@ class Session {
   // Takes all of `bytes`. Error (h2_protocol_error, h2_flood): the connection is dead; drain() may
   // still hold the GOAWAY that tells the peer why.
   Result<void> feed(std::span<const std::byte> bytes);
-  // Appends what is to be sent, until `out` holds about `bytes_max` or nothing is left.
+  // Appends what is to be sent, until `out` holds about `bytes_max` or nothing is left. Error: as
+  // feed(), once; `out` then holds the GOAWAY.
   Result<void> drain(BufferChain& out, size_t bytes_max);
   bool wants_write() const noexcept;
   // True once neither side has anything to say any more: after GOAWAY and the last stream.
@@ -90,6 +92,9 @@ class Session {
   Result<StreamId> open(const http::MessageHead& request, http::EndOfMessage end);
   // Server: answers; 1xx heads may come before the final one.
   Result<void> respond(StreamId stream, const http::MessageHead& response, http::EndOfMessage end);
+  // Server: answers by a head alone; what the peer still sends is not wanted: END_STREAM, then
+  // RST_STREAM NO_ERROR (RFC 9113 section 8.1).
+  Result<void> refuse(StreamId stream, const http::MessageHead& response);
   // Takes what fits off `from`; with bytes left over, on_writable() comes.
   Result<size_t> write_body(StreamId stream, BufferChain& from);
   // After everything written: END_STREAM, with trailers when given.
@@ -129,6 +134,8 @@ class Session {
   std::unordered_map<StreamId, std::unique_ptr<Stream>> streams_;
   BufferChain* out_ = nullptr;  // of the drain() that runs
   size_t out_bytes_max_ = 0;
+  std::optional<uint32_t> peer_error_;  // why nghttp2 ended the connection, until drain() tells
+  bool is_goaway_ours_ = false;         // goaway() was called
 };
 
 }  // namespace keelson::h2

@@ -195,6 +195,30 @@ TEST_F(SessionPair, GoawayLetsOpenStreamsFinishAndRefusesNewOnes) {
   EXPECT_TRUE(server.is_finished());
 }
 
+// nghttp2 only queues a GOAWAY for this one: feed() takes it, drain() has to tell.
+TEST_F(SessionPair, AFrameThatIsTooLargeEndsTheConnectionWhenTheGoawayIsDrained) {
+  exchange();
+  const std::string frame(64, '\x7f');
+  ASSERT_TRUE(server.feed(std::as_bytes(std::span(frame))));
+  BufferChain wire(pool);
+  const auto drained = server.drain(wire, 1 << 20);
+  ASSERT_FALSE(drained);
+  EXPECT_EQ(drained.error().reason, Reason::h2_protocol_error);
+  EXPECT_GT(wire.size(), 0u) << "the peer shall be told";
+  EXPECT_TRUE(server.drain(wire, 1 << 20));
+}
+
+TEST_F(SessionPair, ARefusalIsAnAnswerAndThenAReset) {
+  const StreamId id = *client.open(connect_request("10.0.0.2:80"), EndOfMessage::kNo);
+  exchange();
+  ASSERT_TRUE(server.refuse(id, response(401)));
+  exchange();
+  ASSERT_EQ(client_saw.heads[id].size(), 1u);
+  EXPECT_EQ(client_saw.heads[id][0].status, 401);
+  EXPECT_EQ(client_saw.resets[id], ErrorCode::kNoError);
+  EXPECT_EQ(server.open_streams(), 0u);
+}
+
 TEST_F(SessionPair, GarbageInsteadOfThePrefaceEndsTheConnection) {
   BufferChain garbage = bytes("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
   auto fed = server.feed(garbage.front());
