@@ -11,6 +11,7 @@
 #include "link/frames.h"
 #include "link/memfd.h"
 #include "proxylink/same_content.h"
+#include "rollout/rollout.h"
 
 namespace keelson::proxylink {
 namespace {
@@ -492,6 +493,98 @@ TEST_F(ProxyLinkTest, AFencedAgentLetsItsProxiesGoWithoutTellingItsRollout) {
   EXPECT_TRUE(proxy.closed);
   EXPECT_EQ(take_events(), Events{});
   EXPECT_FALSE(link_->publish(1));
+}
+
+// ---- with a real rollout ---------------------------------------------------------------------
+
+class MapsInMemory final : public rollout::MapWriter {
+ public:
+  Result<void> put(compile::MapId map, std::string_view key, std::string_view value) override {
+    rows[{map, std::string(key)}] = std::string(value);
+    return {};
+  }
+  Result<void> erase(compile::MapId map, std::string_view key) override {
+    rows.erase({map, std::string(key)});
+    return {};
+  }
+  Result<compile::Rows> read_all() override { return rows; }
+  compile::Rows rows;
+};
+
+// A pod that joins: its row steers, so the proxy must know it first.
+std::shared_ptr<const compile::Plan> plan_with_pods(uint64_t generation, uint64_t pods) {
+  auto plan = std::make_shared<compile::Plan>();
+  plan->generation = generation;
+  for (uint64_t cookie = 1; cookie <= pods; cookie++)
+    plan->rows[{compile::MapId::kPod, compile::bytes_of(cookie)}] = compile::bytes_of(ks_pod{});
+  auto config = sample(generation);
+  config->services[pods] = config->services.begin()->second;
+  plan->proxy = config;
+  return plan;
+}
+
+class ProxyLinkWithRollout : public ProxyLinkTest {
+ protected:
+  void SetUp() override {
+    ProxyLinkTest::SetUp();
+    link_.reset();
+    ProxyLink::Callbacks callbacks;
+    callbacks.on_published = [this](uint64_t ticket) {
+      EXPECT_TRUE(rollout_->on_published(ticket));
+    };
+    callbacks.on_proxy_lost = [this] { EXPECT_TRUE(rollout_->on_proxy_lost()); };
+    link_ = std::make_unique<ProxyLink>(
+        loop_, clock_,
+        ProxyMapFds{Fd(::open("/dev/null", O_RDONLY)), Fd(::open("/dev/null", O_RDONLY))},
+        std::move(callbacks), ProxyLinkOptions{.uids = {::geteuid()}});
+    ASSERT_TRUE(link_->listen(path_));
+    rollout_.emplace(maps_, *link_);
+  }
+  void apply(std::shared_ptr<const compile::Plan> plan) {
+    link_->set_config(plan->proxy);
+    EXPECT_TRUE(rollout_->apply(plan));
+  }
+
+  MapsInMemory maps_;
+  std::optional<rollout::Rollout> rollout_;
+};
+
+TEST_F(ProxyLinkWithRollout, SteeringWaitsForTheAcknowledgementOfTheNewestPlan) {
+  apply(plan_with_pods(1, 1));
+  EXPECT_EQ(rollout_->phase(), rollout::Phase::kIdle) << "no proxy, no waiting";
+  FakeProxy proxy(path_);
+  proxy.hello();
+  turn({&proxy});
+  proxy.ack();
+  turn();
+  apply(plan_with_pods(2, 2));
+  EXPECT_EQ(rollout_->phase(), rollout::Phase::kPublish);
+  EXPECT_EQ(maps_.rows.size(), 1u);
+  turn({&proxy});
+  const auto second = proxy.config;
+  apply(plan_with_pods(3, 3));
+  proxy.say(config::encode_ack(second->generation));
+  turn();
+  EXPECT_EQ(rollout_->phase(), rollout::Phase::kPublish) << "of an older plan";
+  turn({&proxy});
+  proxy.ack();
+  turn();
+  EXPECT_EQ(rollout_->phase(), rollout::Phase::kIdle);
+  EXPECT_EQ(maps_.rows.size(), 3u);
+}
+
+TEST_F(ProxyLinkWithRollout, AProxyThatGoesDoesNotHoldTheRolloutUp) {
+  {
+    FakeProxy proxy(path_);
+    link_->set_config(sample(1));
+    proxy.hello();
+    turn({&proxy});
+    apply(plan_with_pods(2, 2));
+    EXPECT_EQ(rollout_->phase(), rollout::Phase::kPublish);
+  }
+  turn();
+  EXPECT_EQ(rollout_->phase(), rollout::Phase::kIdle);
+  EXPECT_EQ(maps_.rows.size(), 2u);
 }
 
 }  // namespace
