@@ -26,8 +26,7 @@ std::string hexadecimal(uint64_t id) {
 class PayloadList {
  public:
   void add(const wire::Entry& entry, const std::vector<int>& fds = {}) {
-    if (bytes_ > kPayloadBytesTarget || fds_.size() + fds.size() > kPayloadFdsMax)
-      finish();
+    if (bytes_ > kPayloadBytesTarget || fds_.size() + fds.size() > kPayloadFdsMax) finish();
     bytes_ += entry.ByteSizeLong();
     *packet_.add_entries() = entry;
     packet_.mutable_entries(packet_.entries_size() - 1)
