@@ -1,6 +1,7 @@
 #include "compile/workload.h"
 
 #include <algorithm>
+#include <set>
 #include <tuple>
 #include <unordered_map>
 
@@ -111,15 +112,26 @@ bool is_link_local(const IpAddress& address) {
   return v4.contains(address) || v6.contains(address);
 }
 
-PortRange capture_ports(uint16_t local_port_first, uint16_t local_port_last) {
-  const int first = KS_CAPTURE_PORT_FIRST;
-  const int last = KS_CAPTURE_PORT_LAST;
-  const int below = std::min<int>(last, local_port_first - 1) - first + 1;
-  const int above_first = std::max<int>(first, local_port_last + 1);
-  const int above = last - above_first + 1;
-  if (below <= 0 && above <= 0) return {1, KS_CAPTURE_PORT_FIRST - 1};
-  if (below >= above) return {static_cast<uint16_t>(first), static_cast<uint16_t>(below)};
-  return {static_cast<uint16_t>(above_first), static_cast<uint16_t>(above)};
+PortRange capture_ports(uint16_t local_port_first, uint16_t local_port_last,
+                        const std::vector<model::ContainerPort>& declared) {
+  std::set<int> taken;
+  for (const auto& port : declared)
+    if (port.is_tcp) taken.insert(port.port);
+  PortRange best;
+  const auto look_in = [&](int first, int last) {
+    while (first <= last) {
+      const auto next = taken.lower_bound(first);
+      const int end = next == taken.end() ? last + 1 : std::min(*next, last + 1);
+      if (end - first > best.count)
+        best = {static_cast<uint16_t>(first), static_cast<uint16_t>(end - first)};
+      first = end + 1;
+    }
+  };
+  const int first = KS_CAPTURE_PORT_FIRST, last = KS_CAPTURE_PORT_LAST;
+  look_in(first, std::min<int>(last, local_port_first - 1));
+  look_in(std::max<int>(first, local_port_last + 1), last);
+  if (best.count == 0) look_in(1, KS_CAPTURE_PORT_FIRST - 1);
+  return best;
 }
 
 std::vector<Workload> local_workloads(const model::Snapshot& snapshot, const NodeFacts& facts) {
@@ -136,7 +148,8 @@ RowList compile_workload(const Workload& workload, const std::string& trust_doma
                          std::vector<model::Finding>& findings) {
   check_addresses(workload, findings);
   const LocalPod& local = *workload.facts;
-  const PortRange capture = capture_ports(local.local_port_first, local.local_port_last);
+  const PortRange capture =
+      capture_ports(local.local_port_first, local.local_port_last, workload.pod->ports);
   ks_pod pod{};
   pod.identity = identity_of(*workload.pod, trust_domain);
   pod.policy_set[0] = workload.policy_set;

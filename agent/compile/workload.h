@@ -19,9 +19,11 @@ struct PortRange {
   uint16_t count = 0;
   friend bool operator==(const PortRange&, const PortRange&) = default;
 };
-// [1024, 32767] without the pod's ephemeral range: the largest piece, the lower one of two equals;
-// 1..1023 when nothing is left.
-PortRange capture_ports(uint16_t local_port_first, uint16_t local_port_last);
+// The largest piece of [1024, 32767] without the pod's ephemeral range and the TCP ports that its
+// containers declare, the lower one of two equals; of 1..1023 when nothing is left. The kernel
+// hashes into one contiguous range, so smaller pieces stay unused.
+PortRange capture_ports(uint16_t local_port_first, uint16_t local_port_last,
+                        const std::vector<model::ContainerPort>& declared);
 
 // 169.254.0.0/16 and fe80::/10: only meaningful on one link.
 bool is_link_local(const IpAddress& address);

@@ -116,25 +116,51 @@ TEST(CompileService, AddressesClaimedTwiceAndSlicesOfNoServiceAreReported) {
   EXPECT_EQ(count(plan, Reason::dangling_reference), 1u);
 }
 
-TEST(CapturePorts, AreTheLargestPieceOutsideTheEphemeralRange) {
-  EXPECT_EQ(capture_ports(32768, 60999), (PortRange{1024, 31744}));
-  EXPECT_EQ(capture_ports(1024, 32767), (PortRange{1, 1023}));
-  EXPECT_EQ(capture_ports(1, 65535), (PortRange{1, 1023}));
-  EXPECT_EQ(capture_ports(10000, 10999), (PortRange{11000, 21768}));
-  EXPECT_EQ(capture_ports(20000, 65535), (PortRange{1024, 18976}));
-  EXPECT_EQ(capture_ports(40000, 50000), (PortRange{1024, 31744}));
+TEST(CapturePorts, AreTheLargestPieceOutsideTheEphemeralRangeAndDeclaredPorts) {
+  const struct {
+    uint16_t first, last;
+    std::vector<uint16_t> declared;
+    PortRange want;
+  } cases[] = {
+      {32768, 60999, {}, {1024, 31744}},
+      {1024, 32767, {}, {1, 1023}},
+      {1, 65535, {}, {1, 1023}},
+      {10000, 10999, {}, {11000, 21768}},
+      {20000, 65535, {}, {1024, 18976}},
+      {40000, 50000, {}, {1024, 31744}},
+      {32768, 60999, {80, 443, 40000}, {1024, 31744}},
+      {32768, 60999, {8080}, {8081, 24687}},
+      {32768, 60999, {9000, 8080, 8080}, {9001, 23767}},
+      {32768, 60999, {1024}, {1025, 31743}},
+      {32768, 60999, {32767}, {1024, 31743}},
+      {32768, 60999, {16895}, {16896, 15872}},
+      {32768, 60999, {30000}, {1024, 28976}},
+      {10000, 10999, {20000}, {20001, 12767}},
+      {10000, 10999, {20000, 30000}, {20001, 9999}},
+      {1026, 65535, {1024}, {1025, 1}},
+      {1024, 65535, {443}, {444, 580}},
+  };
+  for (const auto& one : cases) {
+    std::vector<model::ContainerPort> ports;
+    for (const uint16_t port : one.declared) ports.push_back({"", port, true});
+    ports.push_back({"dns", 9999, false});
+    const PortRange got = capture_ports(one.first, one.last, ports);
+    EXPECT_EQ(got, one.want) << one.first << ": " << got.first << " x " << got.count;
+  }
 }
 
 TEST(CompileWorkload, APodGetsItsRowsAndTheNodeItsOwn) {
   Mesh mesh;
   auto& pod = mesh.add_pod("shop", "pay-1", "pay", {"10.1.0.1", "fd00::1"});
   pod.probe_ports = {8080};
+  pod.ports = {{"http", 8080, true}};
   pod.excluded_outbound_ports = {8080, 25};
   mesh.facts.pods[0].addresses.insert(mesh.facts.pods[0].addresses.begin(), ip("fe80::7"));
   const Plan plan = compile(mesh.snapshot, mesh.facts);
   const auto row = value_of<ks_pod>(plan.rows.at({MapId::kPod, bytes_of(uint64_t{100})}));
   EXPECT_EQ(row.identity, identity_id("cluster.local/ns/shop/sa/pay"));
   EXPECT_EQ(IpAddress(row.addr4), ip("10.1.0.1"));
+  EXPECT_EQ(row.capture_port_first, 8081);
   EXPECT_EQ(IpAddress(row.addr6), ip("fd00::1"));
   const auto host = value_of<ks_pod>(plan.rows.at({MapId::kPod, bytes_of(uint64_t{1})}));
   EXPECT_EQ(host.flags, uint32_t{KS_POD_HOST});
