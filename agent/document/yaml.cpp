@@ -246,6 +246,34 @@ void guess_object(std::string_view text, BrokenDocument& broken) {
   }
 }
 
+// Where the value of the first `key:` or `"key":` starts; npos: there is none.
+size_t value_of_key(std::string_view text, std::string_view key) {
+  for (size_t at = text.find(key); at != std::string_view::npos; at = text.find(key, at + 1)) {
+    const bool starts = at == 0 || std::string_view(" \t\n{,\"'").find(text[at - 1]) != text.npos;
+    size_t colon = at + key.size();
+    if (colon < text.size() && (text[colon] == '"' || text[colon] == '\'')) ++colon;
+    if (starts && colon < text.size() && text[colon] == ':')
+      return std::min(text.find_first_not_of(" \t", colon + 1), text.size());
+  }
+  return std::string_view::npos;
+}
+
+std::string flow_value(std::string_view text, std::string_view key) {
+  const size_t start = value_of_key(text, key);
+  if (start == std::string_view::npos) return "";
+  return unquoted(text.substr(start, text.find_first_of(",}\n", start) - start));
+}
+
+// The same for `metadata: {name: …}` and for JSON, where the lines say nothing.
+void guess_flow_object(std::string_view text, BrokenDocument& broken) {
+  if (broken.kind.empty()) broken.kind = flow_value(text, "kind");
+  const size_t start = value_of_key(text, "metadata");
+  if (start == std::string_view::npos || start == text.size() || text[start] != '{') return;
+  const std::string_view metadata = text.substr(start, text.find('}', start) - start);
+  if (broken.name.empty()) broken.name = flow_value(metadata, "name");
+  if (broken.ns.empty()) broken.ns = flow_value(metadata, "namespace");
+}
+
 uint32_t last_line(const Chunk& chunk) {
   const auto breaks = std::count(chunk.text.begin(), chunk.text.end(), '\n');
   return chunk.first_line + static_cast<uint32_t>(breaks) - (chunk.text.ends_with('\n') ? 1 : 0);
@@ -282,6 +310,7 @@ void parse_chunk(const Chunk& chunk, size_t& nodes_left, ParsedText& parsed) {
   }
   broken.line = std::min(broken.line, last_line(chunk));
   guess_object(chunk.text, broken);
+  guess_flow_object(chunk.text, broken);
   parsed.broken.push_back(std::move(broken));
 }
 

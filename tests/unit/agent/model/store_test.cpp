@@ -118,6 +118,28 @@ TEST_F(StoreTest, APolicyThatNeverHadAGoodVersionDeniesWhatItSelects) {
   EXPECT_EQ(finding(Reason::policy_unreadable_denies), nullptr);
 }
 
+TEST_F(StoreTest, APolicyWithASyntaxErrorThatNeverHadAGoodVersionDeniesItsNamespace) {
+  const std::string head = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n";
+  const std::string meta = "metadata:\n  name: p\n  namespace: shop\n";
+  const std::string broken[] = {
+      policy("p", "{rules: [{}"),
+      policy("p", "\n  rules:\n\t- from: []"),
+      policy("p", "{action: \"DENY}"),
+      ": : [\n" + policy("p", kAllow),
+      head + "spec: {{{{\n" + meta,
+      head + "metadata: {name: p, namespace: shop}\nspec: [\n",
+      "{\"kind\": \"AuthorizationPolicy\", \"metadata\": {\"name\": \"p\", \"namespace\": "
+      "\"shop\"},",
+  };
+  for (const std::string& text : broken) {
+    apply("a.yaml", "");
+    apply("a.yaml", text);
+    const auto* stand_in = find_policy("p");
+    EXPECT_TRUE(stand_in != nullptr && stand_in->unreadable && !stand_in->selector) << text;
+    EXPECT_NE(finding(Reason::policy_unreadable_denies), nullptr) << text;
+  }
+}
+
 TEST_F(StoreTest, ASyntaxErrorKeepsEveryObjectOfTheFile) {
   apply("a.yaml", policy("p", kDeny) + "---\n" + policy("q", kDeny) + "---\n" + pod("w"));
   EXPECT_FALSE(apply("a.yaml", "{{{{"));
