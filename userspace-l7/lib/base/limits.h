@@ -46,4 +46,33 @@ inline constexpr size_t kHttpOutBytesMax = 65536;
 // HTTP/1: 1xx answers before the final one. More: `http_informational_storm`.
 inline constexpr int kHttpInformationalMax = 16;
 
+// Proxy: bytes that one scheduler turn spends before the loop looks at its events again.
+inline constexpr size_t kTurnBytes = 1u << 20;
+// Proxy: what a tenant may spend per round of the scheduler; its debt carries over.
+inline constexpr size_t kTenantQuantumBytes = 64u << 10;
+// Proxy: what a run costs at least, so that a tenant of empty runs still pays.
+inline constexpr size_t kRunCostBytesMin = 1024;
+// Proxy: TLS handshakes begun per turn of a worker. More wait for the next turn.
+inline constexpr int kHandshakesPerTurn = 8;
+// Proxy: bytes that wait in one direction of a relayed connection. More: it stops reading.
+inline constexpr size_t kRelayBufferBytesMax = 64u << 10;
+// Proxy: share of a worker's pool that one tenant may fill (1/n). More: it stops reading.
+inline constexpr size_t kTenantPoolShare = 4;
+// Proxy: how often a connection that found no buffer tries again.
+inline constexpr std::chrono::milliseconds kStarvedRetry{20};
+// Proxy: connections of one namespace in one worker. More: `connection_limit`.
+inline constexpr size_t kTenantConnectionsMax = 16384;
+// Proxy: sockets in stock per pod, family and role below which more are fetched.
+inline constexpr size_t kSocketStockLow = 8;
+// Proxy: sockets of the first fetch; later ones ask for a whole batch (kSocketsPerRequestMax).
+inline constexpr size_t kSocketStockFirst = 16;
+// Proxy: wait for a socket when the stock is dry. Longer: `socket_pool_empty`.
+inline constexpr std::chrono::milliseconds kSocketWait{1000};
+// Proxy: connections that wait for a socket of one stock. More: `socket_pool_empty`.
+inline constexpr size_t kSocketWaitersMax = 1024;
+// Proxy: time for a connect() to an application. Longer: `connect_timeout`.
+inline constexpr std::chrono::milliseconds kConnectTime{10000};
+// Proxy: access log lines that wait for the disk. More: the oldest are dropped and counted.
+inline constexpr size_t kAccessLogLinesMax = 16384;
+
 }  // namespace keelson

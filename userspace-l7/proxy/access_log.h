@@ -1,0 +1,69 @@
+// AccessLog: one JSON line for each connection or tunnel that has ended, and for each that was
+// refused. SpdlogAccessLog writes from a thread of its own through a bounded queue: a slow disk
+// drops the oldest lines and counts them, it never holds a worker up. Any thread.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/reason.h"
+#include "base/result.h"
+
+namespace spdlog {
+class logger;
+namespace details {
+class thread_pool;
+}
+}  // namespace spdlog
+
+namespace keelson::proxy {
+
+enum class Path : uint8_t { kOutbound, kInbound, kPlain };
+
+struct AccessRecord {
+  WallTime time;  // of its end
+  Path path = Path::kOutbound;
+  std::string source;           // workload, "namespace/pod"; empty: not in the mesh
+  std::string source_identity;  // SPIFFE ID; inbound: the proven one
+  std::string source_address;
+  std::string destination;
+  std::string destination_identity;
+  std::string destination_address;
+  std::string service;          // "namespace/name", when one was dialled
+  uint64_t bytes_sent = 0;      // towards the destination
+  uint64_t bytes_received = 0;  // from it
+  std::chrono::milliseconds duration{0};
+  Reason reason = Reason::none;
+  std::string policy;  // that decided, if one did
+  std::string detail;  // of an error
+  uint64_t generation = 0;
+};
+
+// Without the line's end. Invalid UTF-8 is replaced, not refused. Pure.
+std::string to_json_line(const AccessRecord& record);
+
+class AccessLog {
+ public:
+  virtual ~AccessLog() = default;
+  virtual void write(const AccessRecord& record) = 0;
+  virtual uint64_t dropped() const = 0;
+};
+
+class SpdlogAccessLog final : public AccessLog {
+ public:
+  // `path` empty: standard error. Error: io_error.
+  static Result<std::unique_ptr<SpdlogAccessLog>> open(const std::string& path, size_t lines_max);
+  ~SpdlogAccessLog() override;  // writes what is queued
+
+  void write(const AccessRecord& record) override;
+  uint64_t dropped() const override;
+
+ private:
+  SpdlogAccessLog() = default;
+  std::shared_ptr<spdlog::details::thread_pool> thread_;
+  std::shared_ptr<spdlog::logger> log_;
+};
+
+}  // namespace keelson::proxy

@@ -1,0 +1,107 @@
+#include "proxy/connection.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "base/assert.h"
+
+namespace keelson::proxy {
+
+Connection::Connection(const Services& services, Tenant& tenant, Path path)
+    : Runnable(services.scheduler, tenant.id()),
+      services_(services),
+      tenant_(tenant),
+      config_(services.config),
+      since_(services.clock.now()) {
+  KS_ASSERT(config_ != nullptr);
+  record_.path = path;
+  record_.generation = config_->generation();
+  tenant_.connections++;
+  services_.stats.connections_active.add();
+  services_.stats.connections_total.add();
+}
+
+Connection::~Connection() {
+  tenant_.connections--;
+  services_.stats.connections_active.subtract();
+}
+
+void Connection::cut(Reason why, std::string policy) noexcept {
+  if (!cut_) cut_ = Cut{why, std::move(policy)};
+  wake();
+}
+
+size_t Connection::run(size_t budget_bytes) {
+  if (cut_) {
+    record_.policy = cut_->policy;
+    if (relay_)
+      relay_->reset(cut_->reason);
+    else
+      refuse({cut_->reason, ErrorSource::kConfig, false, 0, {}});
+    finish(cut_->reason, {});
+    return 0;
+  }
+  if (!relay_)
+    advance();  // may destroy this, or start the relay and wake
+  else {
+    const Relay::Progress progress = relay_->pump(budget_bytes);
+    on_relayed(progress);
+    return progress.bytes;
+  }
+  return 0;
+}
+
+void Connection::start_relay(std::unique_ptr<io::ByteStream> near,
+                             std::unique_ptr<io::ByteStream> far) {
+  relay_ = std::make_unique<Relay>(std::move(near), std::move(far), services_.blocks, tenant_,
+                                   services_.clock, [this] { wake(); });
+  wake();
+}
+
+void Connection::on_relayed(Relay::Progress progress) {
+  services_.stats.bytes_sent_total.add(relay_->bytes_sent() - record_.bytes_sent);
+  services_.stats.bytes_received_total.add(relay_->bytes_received() - record_.bytes_received);
+  record_.bytes_sent = relay_->bytes_sent();
+  record_.bytes_received = relay_->bytes_received();
+  switch (progress.state) {
+    case Relay::State::kWaiting:
+      return;
+    case Relay::State::kMore:
+      return wake();
+    case Relay::State::kStarved:
+      services_.stats.count(Reason::buffer_pool_empty);
+      if (!starved_) starved_ = services_.alarms.make([this] { wake(); });
+      return starved_->start(kStarvedRetry);
+    case Relay::State::kEnded:
+      return finish(Reason::relayed, {});
+    case Relay::State::kFailed:
+      return finish(relay_->error().reason, relay_->error().message());
+  }
+}
+
+void Connection::fail_with(const Error& why) {
+  refuse(why);
+  finish(why.reason, why.message());
+}
+
+void Connection::finish(Reason reason, std::string detail) {
+  services_.stats.count(reason);
+  record_.time = services_.clock.wall_now();
+  record_.duration =
+      std::chrono::duration_cast<std::chrono::milliseconds>(services_.clock.now() - since_);
+  record_.reason = reason;
+  record_.detail = std::move(detail);
+  services_.log.write(record_);
+  services_.connections.remove(*this);
+}
+
+void keep_alive(int fd) noexcept {
+  const int on = 1, idle_seconds = 180, interval_seconds = 30, probes = 4;
+  ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof idle_seconds);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_seconds, sizeof interval_seconds);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+}  // namespace keelson::proxy

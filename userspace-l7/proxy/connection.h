@@ -1,0 +1,100 @@
+// Connection: one proxied connection or tunnel, whatever its direction: counted and charged to its
+// tenant from birth, relayed once both ends are there, and logged with its reason at its end. The
+// derived class gets it as far as the two ends. One thread: its worker's; only the scheduler runs
+// it. Owned by a Registry, which destroys it when it has finished.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "io/event_loop.h"
+#include "proxy/access_log.h"
+#include "proxy/attestation.h"
+#include "proxy/hbone/pool.h"
+#include "proxy/relay.h"
+#include "proxy/scheduler.h"
+#include "proxy/serving_config.h"
+#include "proxy/socket_stock.h"
+#include "proxy/stats.h"
+
+namespace keelson::proxy {
+
+class Connection;
+
+class Registry {
+ public:
+  virtual void remove(Connection& connection) noexcept = 0;  // destroys it
+
+ protected:
+  ~Registry() = default;
+};
+
+// What a worker's connections use; all of it outlives them.
+struct Services {
+  io::EventLoop& loop;
+  Scheduler& scheduler;
+  BlockPool& blocks;
+  hbone::Alarms& alarms;
+  const Clock& clock;
+  Stats& stats;
+  AccessLog& log;
+  SocketStock& sockets;
+  hbone::Pool& tunnels;
+  Registry& connections;
+  // The current ones; null until the agent has sent the first.
+  const ConfigLease& config;
+  const std::shared_ptr<const SocketFacts>& facts;
+};
+
+class Connection : public hbone::Runnable {
+ public:
+  ~Connection() override;
+
+  // Ends it in its next turn: both sides are reset, `why` is counted and logged.
+  void cut(Reason why, std::string policy = {}) noexcept;
+  // A new configuration is served: what is no longer allowed is cut.
+  virtual void rejudge(const ServingConfig&) {}
+
+ protected:
+  // Precondition: services.config is not null.
+  Connection(const Services& services, Tenant& tenant, Path path);
+
+  // In a turn, until start_relay() or finish(); woken by whatever it waits for.
+  virtual void advance() = 0;
+  // Before the end of a connection that never came to relay: tells the side that waits.
+  virtual void refuse(const Error& why) noexcept = 0;
+
+  void start_relay(std::unique_ptr<io::ByteStream> near, std::unique_ptr<io::ByteStream> far);
+  // Logs and destroys this: the last call in advance().
+  void fail_with(const Error& why);
+
+  const Services& services() const noexcept { return services_; }
+  const ServingConfig& config() const noexcept { return *config_; }
+  Tenant& account() const noexcept { return tenant_; }
+  AccessRecord& record() noexcept { return record_; }
+
+ private:
+  struct Cut {
+    Reason reason;
+    std::string policy;
+  };
+  size_t run(size_t budget_bytes) override;
+  void on_relayed(Relay::Progress progress);
+  void finish(Reason reason, std::string detail);
+
+  const Services& services_;
+  Tenant& tenant_;
+  const ConfigLease config_;  // it began with
+  const MonotonicTime since_;
+  AccessRecord record_;
+  std::optional<Cut> cut_;
+  std::unique_ptr<Relay> relay_;
+  std::unique_ptr<hbone::Alarm> starved_;
+};
+
+// SO_KEEPALIVE with times that find a dead peer within a few minutes. Failures do not matter.
+void keep_alive(int fd) noexcept;
+
+}  // namespace keelson::proxy

@@ -1,0 +1,39 @@
+// OutboundConnection: what an application of a local pod dialled and the kernel captured, as opaque
+// TCP: attested, resolved to a workload, carried there by an HBONE tunnel. One thread: its
+// worker's. HTTP is not looked at.
+#pragma once
+
+#include "io/socket.h"
+#include "proxy/connection.h"
+
+namespace keelson::proxy {
+
+class OutboundConnection final : public Connection {
+ public:
+  // `pod`: whose outbound listener accepted `socket`.
+  OutboundConnection(const Services& services, std::shared_ptr<const config::LocalPod> pod,
+                     io::Socket socket);
+
+ private:
+  struct Destination {
+    Endpoint endpoint;
+    const config::Workload* workload;  // of config()
+    std::string host;                  // of the Service that was dialled; may be empty
+  };
+  void advance() override;
+  void refuse(const Error& why) noexcept override;
+
+  Result<Destination> resolve();
+  Result<void> open_tunnel();
+
+  const std::shared_ptr<const config::LocalPod> pod_;
+  io::Socket socket_;
+  std::unique_ptr<hbone::Pool::Pending> pending_;
+  std::optional<Result<std::unique_ptr<hbone::Tunnel>>> tunnel_;
+  bool is_opening_ = false;
+};
+
+// The `forwarded` header of a CONNECT: for="<client>" and, for a Service, host=NAME.
+std::string forwarded_value(const Endpoint& client, const std::string& host);
+
+}  // namespace keelson::proxy

@@ -1,0 +1,157 @@
+#include "proxy/worker_core.h"
+
+#include <spdlog/spdlog.h>
+
+namespace keelson::proxy {
+
+WorkerCore::WorkerCore(const Parts& parts)
+    : parts_(parts),
+      turn_(parts.loop, [this] { run_turn(); }),
+      scheduler_([this] { turn_.start(std::chrono::milliseconds(0)); }),
+      alarms_(parts.loop),
+      signer_(
+          [loop = &parts.loop](std::function<void()> task) { return loop->post(std::move(task)); }),
+      supply_(parts.supply, parts.loop),
+      sockets_(supply_, alarms_),
+      dialer_({parts.loop, scheduler_, sockets_, parts.stats, config_}),
+      environment_{scheduler_, parts.blocks, signer_, alarms_},
+      tunnels_(environment_, dialer_),
+      services_{parts.loop, scheduler_, parts.blocks, alarms_, parts.clock, parts.stats,
+                parts.log,  sockets_,   tunnels_,     *this,   config_,     facts_},
+      listeners_(
+          parts.loop, supply_, alarms_,
+          [this](const std::string& uid, ks_role role, io::Socket socket) {
+            on_accept(uid, role, std::move(socket));
+          },
+          [this](const Error& why) { on_trouble(why); }) {}
+
+WorkerCore::~WorkerCore() = default;
+
+// Returning to the loop between turns: new events are seen, timers are due.
+void WorkerCore::run_turn() {
+  if (scheduler_.run_turn()) turn_.start(std::chrono::milliseconds(0));
+}
+
+void WorkerCore::apply(ConfigLease config) {
+  const ConfigLease before = std::exchange(config_, std::move(config));
+  update_pods(before);
+  if (before) retire_tunnels(*before);
+  for (const auto& [key, connection] : connections_) connection->rejudge(*config_);
+}
+
+void WorkerCore::update_pods(const ConfigLease&) {
+  for (auto at = pods_.begin(); at != pods_.end();) {
+    const auto now = config_->pod(at->first);
+    const bool is_same =
+        now && now->netns_cookie == at->second->netns_cookie && parts_.place.is_home_of(*now);
+    if (is_same) {
+      at->second = now;
+      ++at;
+      continue;
+    }
+    listeners_.close_pod(at->first);
+    sockets_.close_pod(at->first);
+    tunnels_.retire([cookie = at->second->netns_cookie](const hbone::PoolKey& key) {
+      return key.source_pod == cookie;
+    });
+    at = pods_.erase(at);
+  }
+  for (const auto& [uid, pod] : config_->runtime->local_pods) {
+    if (!parts_.place.is_home_of(*pod) || !pods_.emplace(uid, pod).second) continue;
+    if (!is_draining_) listeners_.open_pod(uid);
+    sockets_.open_pod(*pod);
+  }
+}
+
+// A renewed certificate proves for new tunnels; open ones end with the old one.
+void WorkerCore::retire_tunnels(const ServingConfig& before) {
+  tunnels_.retire([&before, this](const hbone::PoolKey& key) {
+    return before.context(key.source_identity) != config_->context(key.source_identity);
+  });
+}
+
+void WorkerCore::on_accept(const std::string& uid, ks_role role, io::Socket socket) {
+  // Pods are opened by a configuration, so there is one.
+  const auto pod = config_->pod(uid);
+  Result<void> admitted =
+      pod ? admit(pod, role, socket)
+          : Result<void>(fail(Reason::pod_unknown, ErrorSource::kConfig, "pod " + uid));
+  if (!admitted) log_refusal(pod.get(), role, socket, admitted.error());
+}
+
+Result<void> WorkerCore::admit(const std::shared_ptr<const config::LocalPod>& pod, ks_role role,
+                               io::Socket& socket) {
+  if (role == KS_ROLE_PLAIN)
+    return fail(Reason::l7_unavailable, ErrorSource::kConfig, "no HTTP processing in this version");
+  if (scheduler_.tenant(pod->ns).connections >= kTenantConnectionsMax)
+    return fail(Reason::connection_limit, ErrorSource::kInternal, pod->ns);
+  if (role == KS_ROLE_OUTBOUND) {
+    auto connection = std::make_unique<OutboundConnection>(services_, pod, std::move(socket));
+    connections_.emplace(connection.get(), std::move(connection));
+    return {};
+  }
+  KS_ASSIGN(auto server,
+            InboundServer::start(services_, environment_, *this, pod, std::move(socket)));
+  servers_.emplace(server.get(), std::move(server));
+  return {};
+}
+
+void WorkerCore::log_refusal(const config::LocalPod* pod, ks_role role, const io::Socket& socket,
+                             const Error& why) {
+  parts_.stats.count(why.reason);
+  AccessRecord record;
+  record.time = parts_.clock.wall_now();
+  record.path = role == KS_ROLE_OUTBOUND ? Path::kOutbound
+                : role == KS_ROLE_HBONE  ? Path::kInbound
+                                         : Path::kPlain;
+  if (socket) {
+    if (const auto peer = socket.remote()) record.source_address = peer->to_string();
+  }
+  if (pod != nullptr)
+    (role == KS_ROLE_OUTBOUND ? record.source : record.destination) = pod->ns + "/" + pod->name;
+  record.reason = why.reason;
+  record.detail = why.message();
+  record.generation = config_->generation();
+  parts_.log.write(record);
+}
+
+void WorkerCore::on_trouble(const Error& why) {
+  parts_.stats.count(why.reason);
+  spdlog::warn("component=proxy worker={} reason={} msg=\"no listeners: {}\"", parts_.place.index,
+               reason_name(why.reason), why.message());
+}
+
+void WorkerCore::begin_drain(std::function<void()> on_idle) {
+  is_draining_ = true;
+  on_idle_ = std::move(on_idle);
+  listeners_.close_all();
+  for (const auto& [key, server] : servers_) server->drain();
+  check_idle();
+}
+
+void WorkerCore::reset_all() {
+  for (const auto& [key, connection] : connections_) connection->cut(Reason::drain_deadline);
+  for (const auto& [key, server] : servers_) server->abort(Reason::drain_deadline);
+}
+
+void WorkerCore::check_idle() {
+  if (!is_draining_ || !on_idle_ || !connections_.empty() || !servers_.empty()) return;
+  const auto tell = std::exchange(on_idle_, nullptr);
+  tell();
+}
+
+void WorkerCore::remove(Connection& connection) noexcept {
+  connections_.erase(&connection);
+  check_idle();
+}
+
+void WorkerCore::remove(InboundServer& server) noexcept {
+  servers_.erase(&server);
+  check_idle();
+}
+
+void WorkerCore::add(std::unique_ptr<InboundTunnel> tunnel) {
+  connections_.emplace(tunnel.get(), std::move(tunnel));
+}
+
+}  // namespace keelson::proxy
