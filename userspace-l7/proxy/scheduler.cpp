@@ -11,6 +11,8 @@ namespace keelson::proxy {
 Scheduler::Scheduler(std::function<void()> on_work, const Limits& limits)
     : on_work_(std::move(on_work)), limits_(limits) {
   KS_ASSERT(limits_.quantum_bytes > 0 && limits_.run_cost_min > 0);
+  // Nobody's work: the tunnel pool's own.
+  tenants_[0] = std::make_unique<Tenant>(hbone::Tenant{}, "", limits_.tenant_memory_bytes);
 }
 
 Tenant& Scheduler::tenant(std::string_view name) {

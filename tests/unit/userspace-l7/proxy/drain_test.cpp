@@ -1,0 +1,71 @@
+#include "proxy/drain.h"
+
+#include <gtest/gtest.h>
+
+#include "fake_alarms.h"
+
+namespace keelson::proxy {
+namespace {
+
+struct FakeDrained final : Drained {
+  void begin_drain(std::function<void()> on_idle) override {
+    begun++;
+    idle = std::move(on_idle);
+    if (is_idle_at_once) idle();
+  }
+  void reset_all() override { resets++; }
+
+  int begun = 0;
+  int resets = 0;
+  bool is_idle_at_once = false;
+  std::function<void()> idle;
+};
+
+struct Bench {
+  FakeDrained first, second;
+  FakeAlarms alarms;
+  int finished = 0;
+  Drain drain{{&first, &second}, alarms, std::chrono::seconds(25), [this] { finished++; }};
+};
+
+TEST(Drain, EndsWhenEverybodyIsIdle) {
+  Bench bench;
+  bench.drain.request();
+  EXPECT_EQ(bench.first.begun + bench.second.begun, 2);
+  bench.first.idle();
+  EXPECT_EQ(bench.finished, 0);
+  bench.second.idle();
+  EXPECT_EQ(bench.finished, 1);
+  EXPECT_EQ(bench.first.resets, 0);
+  EXPECT_EQ(bench.alarms.running(), 0u);
+}
+
+TEST(Drain, EndsAtOnceWhenNobodyHasConnections) {
+  Bench bench;
+  bench.first.is_idle_at_once = bench.second.is_idle_at_once = true;
+  bench.drain.request();
+  EXPECT_EQ(bench.finished, 1);
+}
+
+TEST(Drain, ResetsAtTheDeadlineAndStillWaitsForTheEnd) {
+  Bench bench;
+  bench.drain.request();
+  bench.first.idle();
+  bench.alarms.ring_all();
+  EXPECT_EQ(bench.second.resets, 1);
+  EXPECT_EQ(bench.finished, 0);
+  bench.second.idle();
+  EXPECT_EQ(bench.finished, 1);
+}
+
+TEST(Drain, ASecondRequestDoesNotWaitForTheDeadline) {
+  Bench bench;
+  bench.drain.request();
+  bench.drain.request();
+  bench.drain.request();
+  EXPECT_EQ(bench.first.begun, 1);
+  EXPECT_EQ(bench.first.resets, 1);
+}
+
+}  // namespace
+}  // namespace keelson::proxy
