@@ -4,7 +4,12 @@
 
 namespace keelson::proxy {
 
-Worker::Worker(const Parts& parts) : parts_(parts), thread_([this] { run(); }) {}
+Worker::Worker(const Parts& parts) : parts_(parts) {
+  std::promise<void> is_ready;
+  const std::future<void> ready = is_ready.get_future();
+  thread_ = std::thread([this, told = std::move(is_ready)]() mutable { run(std::move(told)); });
+  ready.wait();
+}
 
 Worker::~Worker() {
   // The mailbox has room once the loop has run; a full one is only a matter of time.
@@ -12,12 +17,13 @@ Worker::~Worker() {
   thread_.join();
 }
 
-void Worker::run() {
+void Worker::run(std::promise<void> is_ready) {
   ::pthread_setname_np(::pthread_self(), "worker");
   BlockPool blocks;
   {
     WorkerCore core({parts_.place, loop_, blocks, parts_.supply, parts_.log, parts_.clock, stats_});
     core_ = &core;
+    is_ready.set_value();
     loop_.run();
     core_ = nullptr;
   }

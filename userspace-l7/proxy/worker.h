@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <future>
 #include <memory>
 #include <thread>
 
@@ -18,6 +19,7 @@ class Worker {
     AccessLog& log;
     const Clock& clock;
   };
+  // Returns when all its threads run: the system call filter that comes next allows no new ones.
   explicit Worker(const Parts& parts);
   ~Worker();
   Worker(const Worker&) = delete;
@@ -32,7 +34,7 @@ class Worker {
   const Stats& stats() const noexcept { return stats_; }
 
  private:
-  void run();
+  void run(std::promise<void> is_ready);
 
   const Parts parts_;
   Stats stats_;

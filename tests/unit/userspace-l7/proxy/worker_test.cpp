@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 #include <mutex>
 
 #include "base/content_id.h"
+#include "proxy/privileges.h"
 #include "support/cert_fixture.h"
 #include "support/wait_until.h"
 
@@ -28,9 +30,11 @@ constexpr uint64_t kDenyingSet = 77;
 constexpr uint64_t kPolicy = 78;
 
 // Port 15008 is fixed, so every test program has a loopback address of its own.
-std::string own_address() {
-  const int pid = ::getpid();
-  return "127.77." + std::to_string((pid >> 8) & 0xff) + "." + std::to_string((pid & 0xff) | 1);
+const std::string& own_address() {
+  static const int pid = ::getpid();  // a forked child keeps its parent's
+  static const std::string address =
+      "127.77." + std::to_string((pid >> 8) & 0xff) + "." + std::to_string((pid & 0xff) | 1);
+  return address;
 }
 
 Fd listen_at(const std::string& address, uint16_t port) {
@@ -113,6 +117,13 @@ struct FakeHold final : PodSockets {
   Result<std::vector<Fd>> sockets(const SocketKind& kind, uint32_t count) override {
     if (is_dry) return fail(Reason::hold_unreachable, ErrorSource::kInternal, "away");
     std::vector<Fd> made;
+    if (!premade.empty()) {
+      for (; count > 0 && !premade.empty(); count--) {
+        made.push_back(std::move(premade.back()));
+        premade.pop_back();
+      }
+      return made;
+    }
     for (uint32_t i = 0; i < count; i++)
       made.emplace_back(::socket(kind.family == KS_FAMILY_4 ? AF_INET : AF_INET6,
                                  SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -120,6 +131,7 @@ struct FakeHold final : PodSockets {
   }
   int outbound = -1;
   int hbone = -1;
+  std::vector<Fd> premade;  // handed out first, when there are some
   std::atomic<bool> is_dry{false};
 };
 
@@ -431,6 +443,51 @@ TEST_F(WorkerTest, WhatADrainingWorkerDoesNotAcceptWaitsForItsSuccessor) {
   const Fd server = accept_app();
   say(client, "hello, successor");
   EXPECT_EQ(hear(server, 16), "hello, successor");
+}
+
+// Nothing runs before the child does: the filter is for ever.
+class FilteredWorkerTest : public WorkerTest {
+ protected:
+  void SetUp() override {}
+  void TearDown() override {}
+
+  void serve_one_connection() {
+    auto hold = std::make_unique<FakeHold>();
+    for (int i = 0; i < 200; i++)
+      hold->premade.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    start(std::move(hold));
+    const auto locked = lock_system_calls();
+    ASSERT_TRUE(locked) << locked.error().message();
+    apply({});
+    sockaddr_storage to;
+    const socklen_t length = local_of(outbound_.get()).to_sockaddr(to);
+    ASSERT_EQ(::connect(client.get(), reinterpret_cast<sockaddr*>(&to), length), 0);
+    client = make_patient(std::move(client));
+    const Fd server = accept_app();
+    say(client, "request");
+    EXPECT_EQ(hear(server, 7), "request");
+    ::shutdown(client.get(), SHUT_WR);
+    EXPECT_EQ(wait_for_end(server), 0);
+    ::shutdown(server.get(), SHUT_WR);
+    EXPECT_EQ(wait_for_end(client), 0);
+    std::atomic<bool> is_idle{false};
+    ASSERT_TRUE(worker_->begin_drain([&] { is_idle = true; }));
+    EXPECT_TRUE(test::wait_until([&] { return is_idle.load(); }));
+    WorkerTest::TearDown();
+  }
+};
+
+TEST_F(FilteredWorkerTest, AWorkerServesBehindTheSystemCallFilter) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ASSERT_TRUE(refuse_capabilities(true));
+    serve_one_connection();
+    ::_exit(HasFailure() ? 1 : 0);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
 }
 
 TEST(ClientAddress, TakesThePortOfForwardedOnlyForTheSameAddress) {
