@@ -6,7 +6,7 @@
 
 #include <csignal>
 
-#include "proxy/version.h"
+#include "keelson_version.h"
 
 namespace keelson::proxy {
 

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <thread>
 
-#include "proxy/version.h"
+#include "keelson_version.h"
 
 namespace keelson::proxy {
 namespace {

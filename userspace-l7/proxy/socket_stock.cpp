@@ -42,7 +42,8 @@ SocketStock::SocketStock(SocketSource& source, hbone::Alarms& alarms)
 
 SocketStock::~SocketStock() {
   *self_ = nullptr;
-  while (!shelves_.empty()) close_pod(shelves_.begin()->first.pod);
+  // A copy: close_pod() erases what the name belongs to.
+  while (!shelves_.empty()) close_pod(std::string(shelves_.begin()->first.pod));
 }
 
 void SocketStock::open_pod(const config::LocalPod& pod) {

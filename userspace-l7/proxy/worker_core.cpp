@@ -34,12 +34,12 @@ void WorkerCore::run_turn() {
 
 void WorkerCore::apply(ConfigLease config) {
   const ConfigLease before = std::exchange(config_, std::move(config));
-  update_pods(before);
+  update_pods();
   if (before) retire_tunnels(*before);
   for (const auto& [key, connection] : connections_) connection->rejudge(*config_);
 }
 
-void WorkerCore::update_pods(const ConfigLease&) {
+void WorkerCore::update_pods() {
   for (auto at = pods_.begin(); at != pods_.end();) {
     const auto now = config_->pod(at->first);
     const bool is_same =

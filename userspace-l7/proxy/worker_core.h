@@ -47,7 +47,7 @@ class WorkerCore final : private Registry, private InboundServer::Owner {
 
  private:
   void run_turn();
-  void update_pods(const ConfigLease& before);
+  void update_pods();
   void retire_tunnels(const ServingConfig& before);
   void on_accept(const std::string& uid, ks_role role, io::Socket socket);
   Result<void> admit(const std::shared_ptr<const config::LocalPod>& pod, ks_role role,

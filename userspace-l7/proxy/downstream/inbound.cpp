@@ -164,6 +164,16 @@ void InboundTunnel::dial() {
 
 // ---- InboundServer ----------------------------------------------------------------------------
 
+InboundServer::InboundServer(const Services& services, Owner& owner, Tenant& tenant,
+                             InboundPeers peers)
+    : services_(services), owner_(owner), tenant_(tenant), peers_(std::move(peers)) {
+  tenant_.connections++;
+}
+
+InboundServer::~InboundServer() {
+  tenant_.connections--;
+}
+
 Result<std::unique_ptr<InboundServer>> InboundServer::start(
     const Services& services, const hbone::Environment& environment, Owner& owner,
     std::shared_ptr<const config::LocalPod> pod, io::Socket socket) {
@@ -179,9 +189,9 @@ Result<std::unique_ptr<InboundServer>> InboundServer::start(
   KS_ASSIGN(const Endpoint client, socket.remote());
   keep_alive(socket.fd());
   KS_ASSIGN(auto lower, io::TcpStream::open(services.loop, std::move(socket)));
-  const Tenant& tenant = services.scheduler.tenant(pod->ns);
+  Tenant& tenant = services.scheduler.tenant(pod->ns);
   std::unique_ptr<InboundServer> server(
-      new InboundServer(services, owner, {std::move(pod), client}));
+      new InboundServer(services, owner, tenant, {std::move(pod), client}));
   KS_ASSIGN(server->connection_,
             hbone::ServerConnection::start({environment,
                                             {tenant.id(), tenant.tunnel_budget()},

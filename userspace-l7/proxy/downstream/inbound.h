@@ -62,14 +62,13 @@ class InboundServer final : private hbone::ServerConnection::Handler {
                                                       Owner& owner,
                                                       std::shared_ptr<const config::LocalPod> pod,
                                                       io::Socket socket);
-  ~InboundServer() = default;
+  ~InboundServer();
 
   void drain() noexcept { connection_->drain(); }
   void abort(Reason why) noexcept { connection_->abort(why); }
 
  private:
-  InboundServer(const Services& services, Owner& owner, InboundPeers peers)
-      : services_(services), owner_(owner), peers_(std::move(peers)) {}
+  InboundServer(const Services& services, Owner& owner, Tenant& tenant, InboundPeers peers);
 
   void on_established(hbone::ServerConnection& connection) override;
   void on_connect(hbone::ServerConnection& connection,
@@ -80,6 +79,7 @@ class InboundServer final : private hbone::ServerConnection::Handler {
 
   const Services& services_;
   Owner& owner_;
+  Tenant& tenant_;  // the pod's namespace: who connects is not proven yet
   const InboundPeers peers_;
   std::unique_ptr<hbone::ServerConnection> connection_;
 };
