@@ -66,7 +66,7 @@ void App::start_parts(std::unique_ptr<AccessLog> log) {
 
 // The supply answers to workers' loops, workers to this one: in that order.
 App::~App() {
-  supply_.reset();
+  if (supply_) supply_->stop();
   workers_.clear();
 }
 

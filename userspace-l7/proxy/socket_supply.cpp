@@ -8,12 +8,16 @@ SocketSupply::SocketSupply(std::unique_ptr<PodSockets> hold)
     : hold_(std::move(hold)), thread_([this] { work(); }) {}
 
 SocketSupply::~SocketSupply() {
+  stop();
+}
+
+void SocketSupply::stop() {
   {
     const std::lock_guard lock(mutex_);
     is_stopping_ = true;
   }
   wake_.notify_one();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 bool SocketSupply::submit(Job job) {

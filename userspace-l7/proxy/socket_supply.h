@@ -44,11 +44,14 @@ class SocketSupply {
   using Job = std::function<void(PodSockets&)>;
 
   explicit SocketSupply(std::unique_ptr<PodSockets> hold);
-  ~SocketSupply();  // finishes the job that runs, drops the others
+  ~SocketSupply();
   SocketSupply(const SocketSupply&) = delete;
   SocketSupply& operator=(const SocketSupply&) = delete;
 
-  // Any thread. False: too many wait.
+  // Finishes the job that runs, drops the others and takes no more. Called before the loops go that
+  // it answers to; it is destroyed after those who may still submit().
+  void stop();
+  // Any thread. False: too many wait, or it has stopped.
   [[nodiscard]] bool submit(Job job);
 
  private:

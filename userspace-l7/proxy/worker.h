@@ -15,7 +15,7 @@ class Worker {
  public:
   struct Parts {
     WorkerPlace place;
-    SocketSupply& supply;  // destroyed first: it answers to this loop
+    SocketSupply& supply;  // outlives the worker, but is stopped before: it answers to this loop
     AccessLog& log;
     const Clock& clock;
   };

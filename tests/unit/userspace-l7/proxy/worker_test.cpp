@@ -148,8 +148,9 @@ class WorkerTest : public testing::Test {
     ASSERT_TRUE(worker_->set_facts(facts_));
   }
   void TearDown() override {
-    supply_.reset();
+    supply_->stop();
     worker_.reset();
+    supply_.reset();
   }
 
   struct Shape {
@@ -449,7 +450,7 @@ TEST_F(WorkerTest, WhatADrainingWorkerDoesNotAcceptWaitsForItsSuccessor) {
 class FilteredWorkerTest : public WorkerTest {
  protected:
   void SetUp() override {}
-  void TearDown() override {}
+  void TearDown() override {}  // the child's is called by hand
 
   void serve_one_connection() {
     auto hold = std::make_unique<FakeHold>();
