@@ -22,8 +22,8 @@
 #include "io/timer.h"
 #include "link/hold_client.h"
 #include "model/store.h"
+#include "proxy_side.h"
 #include "reconciler.h"
-#include "rollout/no_proxy_publisher.h"
 #include "source/directory/directory_source.h"
 
 namespace keelson {
@@ -72,7 +72,8 @@ Result<Endpoint> parse_endpoint(const std::string& text) {
 class App::Parts {
  public:
   Parts(const Options& options, std::unique_ptr<datapath::Loader> loader, datapath::KernelMaps maps,
-        datapath::Counters counters, Fd socket_map, compile::NodeFacts facts)
+        datapath::Counters counters, Fd socket_map, proxylink::ProxyMapFds proxy_maps,
+        compile::NodeFacts facts)
       : options_(options),
         loader_(std::move(loader)),
         maps_(std::move(maps)),
@@ -81,14 +82,22 @@ class App::Parts {
         hold_(options.hold_socket),
         source_(source_folders(options)),
         enrolment_(hold_, *loader_, clock_, {.grace = options.enrolment_grace}),
-        rollout_(maps_, publisher_),
+        proxies_(loop_, clock_, hold_,
+                 {.folder = options.ca_dir, .trust_domain = options.trust_domain},
+                 std::move(proxy_maps), proxy_callbacks()),
+        rollout_(maps_, proxies_.publisher()),
         node_state_(options.nodestate_dir, options.node_name),
         cutting_(socket_map_.get()),
-        reconciler_({clock_, enrolment_, rollout_, node_state_, cutting_}, std::move(facts)),
+        reconciler_({clock_, enrolment_, rollout_, node_state_, cutting_,
+                     [this](const compile::Plan& plan) {
+                       proxies_.prepare(plan, *reconciler_.snapshot(), reconciler_.selected());
+                     }},
+                    std::move(facts)),
         readiness_({admin::kTaskKernelAttached, admin::kTaskSourceRead, admin::kTaskHoldConnected,
                     admin::kTaskFirstRollout}),
         flows_(clock_, options.node_name, {}),
-        state_({clock_, store_, reconciler_, enrolment_, rollout_, counters_, hold_, readiness_},
+        state_({clock_, store_, reconciler_, enrolment_, rollout_, counters_, hold_, proxies_,
+                readiness_},
                options.pin_dir),
         api_(state_, flows_),
         server_(loop_, api_),
@@ -120,10 +129,24 @@ class App::Parts {
  private:
   Result<void> listen() {
     KS_TRY(server_.listen_unix(options_.run_dir + "/agent.sock"));
+    KS_TRY(proxies_.start(options_.run_dir + "/proxy.sock"));
     if (options_.metrics_address == "off") return {};
     KS_ASSIGN(const Endpoint at, parse_endpoint(options_.metrics_address));
     KS_TRY(server_.listen_tcp(at));
     return {};
+  }
+
+  proxylink::ProxyLink::Callbacks proxy_callbacks() {
+    return {.on_published = [this](uint64_t ticket) { go_on(rollout_.on_published(ticket)); },
+            .on_proxy_lost = [this] { go_on(rollout_.on_proxy_lost()); },
+            .on_proxy_connected = [this] { reconcile_timer_.start({}); }};
+  }
+
+  void go_on(const Result<size_t>& written) {
+    if (!written)
+      spdlog::error("component=rollout reason={} msg=\"{}\"", reason_name(written.error().reason),
+                    written.error().message());
+    reconcile_timer_.start({});
   }
 
   Result<void> watch_events() {
@@ -193,7 +216,9 @@ class App::Parts {
   // A newer agent owns the node: this one only answers questions until it is stopped.
   bool is_fenced() {
     const auto& error = reconciler_.error();
-    return error && error->reason == Reason::fenced;
+    const bool fenced = error && error->reason == Reason::fenced;
+    if (fenced) proxies_.shut();
+    return fenced;
   }
 
   void update_readiness() {
@@ -210,6 +235,7 @@ class App::Parts {
   void self_check() {
     if (is_fenced()) return;
     const bool changed = enrolment_.self_check();
+    proxies_.renew();
     update_readiness();
     if (changed || enrolment_.next_retry()) reconcile_timer_.start({});
   }
@@ -232,7 +258,7 @@ class App::Parts {
   model::Store store_;
   source::DirectorySource source_;
   pods::Enrolment enrolment_;
-  rollout::NoProxyPublisher publisher_;
+  ProxySide proxies_;
   rollout::Rollout rollout_;
   status::NodeStateFile node_state_;
   Cutting cutting_;
@@ -263,9 +289,12 @@ Result<std::unique_ptr<App>> App::start(const Options& options) {
   KS_ASSIGN(auto maps, datapath::KernelMaps::open(loader->pins()));
   KS_ASSIGN(auto counters, datapath::Counters::open(loader->pins()));
   KS_ASSIGN(Fd socket_map, loader->pins().open_map("ks_socket"));
+  proxylink::ProxyMapFds proxy_maps;
+  KS_ASSIGN(proxy_maps.sockets, loader->pins().open_map_read_only("ks_socket"));
+  KS_ASSIGN(proxy_maps.notes, loader->pins().open_map("ks_note"));
   auto parts =
       std::make_unique<Parts>(options, std::move(loader), std::move(maps), std::move(counters),
-                              std::move(socket_map), std::move(facts));
+                              std::move(socket_map), std::move(proxy_maps), std::move(facts));
   KS_TRY(parts->start());
   return std::unique_ptr<App>(new App(std::move(parts)));
 }

@@ -26,6 +26,8 @@ ParsedOptions parse_options(int argc, char** argv) {
       ->capture_default_str();
   cli.add_option("--state-dir", options.state_dir, "folder of the last good objects")
       ->capture_default_str();
+  cli.add_option("--ca-dir", options.ca_dir,
+                 "folder of the built-in CA, the same for all nodes of a mesh [STATE_DIR/ca]");
   cli.add_option("--hold-socket", options.hold_socket, "keelson-hold's socket [RUN_DIR/hold.sock]");
   cli.add_option("--metrics-address", options.metrics_address,
                  "loopback address of /metrics, /healthz and /readyz, or 'off'")
@@ -46,6 +48,7 @@ ParsedOptions parse_options(int argc, char** argv) {
     return {std::nullopt, code == 0 ? 0 : kExitUsage};
   }
   options.enrolment_grace = std::chrono::seconds(grace_seconds);
+  if (options.ca_dir.empty()) options.ca_dir = options.state_dir + "/ca";
   if (options.hold_socket.empty()) options.hold_socket = options.run_dir + "/hold.sock";
   return {options, 0};
 }

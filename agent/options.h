@@ -16,6 +16,7 @@ struct Options {
   std::string state_dir = "/var/lib/keelson";
   std::string hold_socket;                          // default: RUN_DIR/hold.sock
   std::string metrics_address = "127.0.0.1:15020";  // "off": none
+  std::string ca_dir;                               // standalone CA; default: STATE_DIR/ca
   std::string trust_domain = "cluster.local";
   std::string root_namespace = "keelson-system";
   std::chrono::seconds enrolment_grace{30};

@@ -80,6 +80,7 @@ bool Reconciler::apply() {
   facts_.pods = parts_.enrolment.pods();
   facts_.open_pods = parts_.enrolment.open_pods();
   plan_ = std::make_shared<const compile::Plan>(compiler_.compile(*snapshot_, facts_));
+  parts_.on_compiled(*plan_);
   const auto applied = parts_.rollout.apply(plan_);
   if (!applied) {
     note_error(applied.error());

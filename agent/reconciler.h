@@ -4,6 +4,7 @@
 // themselves are the parts' business.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -29,6 +30,8 @@ class Reconciler {
     rollout::Rollout& rollout;
     status::NodeStateFile& node_state;
     Cutting& cutting;
+    // After each compile, before its rollout.
+    std::function<void(const compile::Plan&)> on_compiled;
   };
   // `facts`: node name, cookie, trust domain, root namespace; pods are filled in here.
   Reconciler(Parts parts, compile::NodeFacts facts);
@@ -67,8 +70,8 @@ class Reconciler {
   compile::Compiler compiler_;
   std::shared_ptr<const model::Snapshot> snapshot_;
   std::shared_ptr<const compile::Plan> plan_;
-  std::vector<pods::WantedPod> wanted_;    // of the last run
-  std::vector<pods::WantedPod> selected_;  // wanted and leaving
+  std::vector<pods::WantedPod> wanted_;     // of the last run
+  std::vector<pods::WantedPod> selected_;   // wanted and leaving
   std::map<std::string, Leaving> leaving_;  // by uid
   std::vector<RefusedPod> refused_;
   std::optional<Error> error_;

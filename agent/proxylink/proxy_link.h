@@ -3,7 +3,7 @@
 // when the newest proxy serves what was published. Agent loop only; its callbacks come from the
 // loop, never from within a call. Two proxies at once (a planned restart): both get every update,
 // the newest one's answer counts. With no proxy nothing is waited for
-// (rollout/no_proxy_publisher.h). Does not judge: what a proxy sends is answers and counters.
+// (rollout.h). Does not judge: what a proxy sends is answers and counters.
 #pragma once
 
 #include <sys/types.h>

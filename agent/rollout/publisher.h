@@ -1,6 +1,6 @@
 // Publisher: the seam between a rollout and the proxy's configuration channel. Publishing is
 // asynchronous: the result arrives as Rollout::on_published. Agent loop only.
-// Stage A has no proxy: NoProxyPublisher acknowledges nothing that needs one.
+// With no proxy connected nothing is waited for: captured connections wait in the backlog.
 #pragma once
 
 #include <cstdint>

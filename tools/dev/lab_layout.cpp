@@ -64,9 +64,11 @@ std::vector<std::string> Layout::component_command(std::string_view node,
     case Component::kAgent:
       return {program,         "--node",      std::string(node), "--run-dir",     run_dir(node),
               "--pin-dir",     pin_dir(node), "--manifests",     objects_dir(),   "--nodestate-dir",
-              nodestate_dir(), "--state-dir", state_dir(node),   "--hold-socket", hold_socket};
+              nodestate_dir(), "--state-dir", state_dir(node),   "--hold-socket", hold_socket,
+              "--ca-dir",      ca_dir()};
     case Component::kProxy:
-      return {program, "--run-dir", run_dir(node), "--pin-dir", pin_dir(node)};
+      // As the DaemonSet would run it: nobody's user, no capability.
+      return {program, "--run-dir", run_dir(node), "--user", "65532", "--drain-seconds", "5"};
   }
   return {};
 }

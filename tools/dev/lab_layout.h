@@ -40,6 +40,7 @@ struct Layout {
   std::string scratch_dir() const { return run_root() + "/scratch"; }
   std::string objects_dir() const { return run_root() + "/objects"; }
   std::string nodestate_dir() const { return run_root() + "/nodestate"; }
+  std::string ca_dir() const { return run_root() + "/ca"; }  // one root for all nodes
   std::string pid_dir() const { return run_root() + "/pids"; }
   std::string hosts_file(std::string_view ns) const {
     return run_root() + "/hosts/" + std::string(ns);

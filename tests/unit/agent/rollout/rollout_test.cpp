@@ -5,7 +5,7 @@
 #include "compile/compile.h"
 #include "map_recorder.h"
 #include "mesh_fixture.h"
-#include "rollout/no_proxy_publisher.h"
+#include "no_proxy_publisher.h"
 
 namespace keelson::rollout {
 namespace {

@@ -1,0 +1,77 @@
+#include "proxy_side.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <random>
+
+namespace keelson {
+namespace {
+
+double random_fraction() {
+  thread_local std::mt19937_64 generator{std::random_device{}()};
+  return std::uniform_real_distribution<double>(0, 1)(generator);
+}
+
+std::set<identity::ServiceAccount> accounts_of(const model::Snapshot& snapshot,
+                                               const std::vector<pods::WantedPod>& pods) {
+  std::set<std::string> uids;
+  for (const pods::WantedPod& pod : pods) uids.insert(pod.uid);
+  std::set<identity::ServiceAccount> accounts;
+  for (const auto& [key, pod] : snapshot.pods)
+    if (uids.contains(pod->meta.uid)) accounts.insert({key.ns, pod->service_account});
+  return accounts;
+}
+
+}  // namespace
+
+ProxySide::ProxySide(io::EventLoop& loop, const Clock& clock, link::HoldClient& hold,
+                     ca::AuthorityOptions authority, proxylink::ProxyMapFds maps,
+                     proxylink::ProxyLink::Callbacks callbacks)
+    : issuer_(authority, clock),
+      vault_(hold),
+      link_(loop, clock, std::move(maps), std::move(callbacks)),
+      keys_(authority.trust_domain, {clock, issuer_, vault_,
+                                     [this](uint64_t identity, std::shared_ptr<const Fd> sealed) {
+                                       link_.set_key(identity, std::move(sealed));
+                                     },
+                                     random_fraction}),
+      renewal_(loop, [this] { renew(); }),
+      clock_(clock) {}
+
+Result<void> ProxySide::start(const std::string& socket_path) {
+  KS_TRY(link_.listen(socket_path));
+  // Keys that hold still has serve without a CA; a broken one shows as a finding.
+  if (const auto roots = issuer_.trust())
+    keys_.set_trust(*roots);
+  else
+    spdlog::warn("component=identity msg=\"{}\"", roots.error().message());
+  return {};
+}
+
+void ProxySide::prepare(const compile::Plan& plan, const model::Snapshot& snapshot,
+                        const std::vector<pods::WantedPod>& pods) {
+  keys_.set_wanted(accounts_of(snapshot, pods));
+  renew();
+  link_.set_config(plan.proxy);
+}
+
+void ProxySide::renew() {
+  const auto next = keys_.run_due();
+  if (!next) return renewal_.stop();
+  const auto delay = std::chrono::ceil<std::chrono::milliseconds>(*next - clock_.now());
+  renewal_.start(std::max(delay, std::chrono::milliseconds(1)));
+}
+
+admin::ProxyState ProxySide::state() const {
+  const proxylink::ProxyStatus status = link_.status();
+  return {status.connected, status.acknowledged_generation};
+}
+
+std::vector<model::Finding> ProxySide::findings() const {
+  std::vector<model::Finding> findings = link_.findings();
+  for (model::Finding& finding : keys_.findings()) findings.push_back(std::move(finding));
+  return findings;
+}
+
+}  // namespace keelson
