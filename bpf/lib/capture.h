@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The connect decision: what happens to a TCP connection that an enrolled pod, the node or one of
  * the proxy's sockets starts. Reads configuration maps, writes none: the hook records and counts.
- * docs/datapath.md has the order in prose. */
+ * docs/life-of-a-connection.md has the order in prose. */
 #pragma once
 
 #include "lib/addr.h"
