@@ -45,15 +45,15 @@ docs: build ## run the commands in README.md and docs/
 	@tools/check-docs $(BUILD)/bin
 
 asan: ## unit tests with address and undefined-behaviour sanitizers
-	@$(MAKE) --no-print-directory sanitize PRESET=asan
+	@$(MAKE) --no-print-directory sanitize PRESET=asan TARGET=unit_tests SELECT='-L unit'
 
-tsan: ## unit tests with the thread sanitizer
-	@$(MAKE) --no-print-directory sanitize PRESET=tsan
+tsan: ## tests of what runs on several threads, with the thread sanitizer
+	@$(MAKE) --no-print-directory sanitize PRESET=tsan TARGET=threaded_tests SELECT='-L threaded'
 
 .PHONY: sanitize
 sanitize: configure
-	@cmake --build $(BUILD) -j $(JOBS) --target unit_tests
-	@tools/run-tests $(BUILD) -L unit
+	@cmake --build $(BUILD) -j $(JOBS) --target $(TARGET)
+	@tools/run-tests $(BUILD) $(SELECT)
 
 golden: build ## rewrite the golden files; review the diff
 	@KEELSON_UPDATE_GOLDEN=1 tools/run-tests $(BUILD) -L unit

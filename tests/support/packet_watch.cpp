@@ -21,6 +21,7 @@ namespace keelson::test {
 namespace {
 
 constexpr size_t kEthernetBytes = 14;
+constexpr int kQueueBytes = 32 << 20;
 constexpr size_t kFrameBytesMax = 65600;  // veth hands over GSO frames whole
 
 struct Segment {
@@ -59,9 +60,15 @@ Segment segment_of(const std::string& frame) {
 }  // namespace
 
 PacketWatch::PacketWatch(const std::string& netns_path, const std::string& interface)
-    : stop_(::eventfd(0, EFD_CLOEXEC)) {
+    : PacketWatch(netns_path, interface, "") {}
+
+PacketWatch::PacketWatch(const std::string& netns_path, const std::string& interface,
+                         std::string marker)
+    : stop_(::eventfd(0, EFD_CLOEXEC)), marker_(std::move(marker)) {
   in_namespace(netns_path, [&] {
     socket_ = Fd(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL)));
+    const int buffer = kQueueBytes;
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer);
     sockaddr_ll at{};
     at.sll_family = AF_PACKET;
     at.sll_protocol = htons(ETH_P_ALL);
@@ -89,13 +96,19 @@ void PacketWatch::watch() {
     if (watched[0].revents != 0) return;
     for (ssize_t n; (n = ::recv(socket_.get(), buffer.data(), buffer.size(), 0)) > 0;) {
       std::lock_guard lock(mutex_);
-      frames_.emplace_back(buffer.data(), static_cast<size_t>(n));
+      const std::string_view frame(buffer.data(), static_cast<size_t>(n));
+      ++count_;
+      if (marker_.empty())
+        frames_.emplace_back(frame);
+      else if (frame.find(marker_) != std::string_view::npos)
+        has_seen_marker_ = true;
     }
   }
 }
 
 bool PacketWatch::has_seen(std::string_view marker) const {
   std::lock_guard lock(mutex_);
+  if (!marker_.empty() && marker == marker_) return has_seen_marker_;
   for (const std::string& frame : frames_)
     if (frame.find(marker) != std::string::npos) return true;
   return false;
@@ -103,7 +116,15 @@ bool PacketWatch::has_seen(std::string_view marker) const {
 
 size_t PacketWatch::frames() const {
   std::lock_guard lock(mutex_);
-  return frames_.size();
+  return count_;
+}
+
+size_t PacketWatch::missed() const {
+  std::lock_guard lock(mutex_);
+  tpacket_stats since_last{};
+  socklen_t length = sizeof since_last;
+  ::getsockopt(socket_.get(), SOL_PACKET, PACKET_STATISTICS, &since_last, &length);
+  return missed_ += since_last.tp_drops;
 }
 
 size_t PacketWatch::tcp_payload_bytes(__u16 port) const {

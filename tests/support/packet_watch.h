@@ -17,6 +17,8 @@ namespace keelson::test {
 class PacketWatch {
  public:
   PacketWatch(const std::string& netns_path, const std::string& interface);
+  // Keeps no frame, only whether one held the marker: for long runs under load.
+  PacketWatch(const std::string& netns_path, const std::string& interface, std::string marker);
   ~PacketWatch();
   PacketWatch(const PacketWatch&) = delete;
   PacketWatch& operator=(const PacketWatch&) = delete;
@@ -24,6 +26,8 @@ class PacketWatch {
   // In a single frame; markers must fit one.
   bool has_seen(std::string_view marker) const;
   size_t frames() const;
+  // Frames that came too fast to be looked at.
+  size_t missed() const;
   // TCP segments with payload to or from this port, IPv4 or IPv6.
   size_t tcp_payload_bytes(__u16 port) const;
   // Segments between these ports with exactly these of SYN, ACK and RST set.
@@ -34,7 +38,11 @@ class PacketWatch {
   void watch();
   Fd socket_, stop_;
   mutable std::mutex mutex_;
+  const std::string marker_;  // empty: frames are kept
   std::vector<std::string> frames_;
+  size_t count_ = 0;
+  bool has_seen_marker_ = false;
+  mutable size_t missed_ = 0;
   std::thread thread_;
 };
 

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <cstdlib>
 
 #include "support/netns_thread.h"
@@ -79,6 +80,30 @@ std::string Connection::receive(size_t count, std::chrono::milliseconds patience
   return text;
 }
 
+int Connection::receive_exactly(size_t count, std::string& text,
+                                std::chrono::milliseconds patience) const {
+  const auto deadline = Clock::now() + patience;
+  char part[65536];
+  while (text.size() < count) {
+    if (!is_ready(fd.get(), POLLIN, left_until(deadline))) return ETIMEDOUT;
+    const ssize_t n = ::recv(fd.get(), part, std::min(sizeof part, count - text.size()), 0);
+    if (n == 0) return ENODATA;
+    if (n < 0 && errno != EAGAIN) return errno;
+    if (n > 0) text.append(part, static_cast<size_t>(n));
+  }
+  return 0;
+}
+
+void Connection::shut_down_sending() const {
+  ::shutdown(fd.get(), SHUT_WR);
+}
+
+void Connection::reset() {
+  const linger at_once{1, 0};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  fd.reset();
+}
+
 int Connection::wait_for_end(std::chrono::milliseconds patience) const {
   const auto deadline = Clock::now() + patience;
   char part[4096];
@@ -121,23 +146,51 @@ Endpoint endpoint(std::string_view address, uint16_t port) {
   return {*parsed, port};
 }
 
+namespace {
+
+// Answers errno, and leaves an empty listener or one that does not listen, when it cannot.
+int open_listener(const std::string& netns_path, const Endpoint& at, Fd& listener) {
+  int error = 0;
+  in_namespace(netns_path, [&] {
+    int family = at.address.is_v4() ? AF_INET : AF_INET6;
+    listener = Fd(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    int on = 1, off = 0;
+    ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (family == AF_INET6)
+      ::setsockopt(listener.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    sockaddr_storage to{};
+    socklen_t length = at.to_sockaddr(to);
+    if (::bind(listener.get(), reinterpret_cast<sockaddr*>(&to), length) != 0 ||
+        ::listen(listener.get(), 4096) != 0)
+      error = errno;
+  });
+  return error;
+}
+
+}  // namespace
+
+Acceptor::Acceptor(const std::string& netns_path, uint16_t port) {
+  if (const int error = open_listener(netns_path, endpoint("::", port), listener_); error != 0) {
+    std::fprintf(stderr, "listen on %u: %s\n", port, std::strerror(error));
+    std::abort();
+  }
+}
+
+Connection Acceptor::accept(std::chrono::milliseconds patience) const {
+  Connection connection;
+  connection.error = ETIMEDOUT;
+  if (!is_ready(listener_.get(), POLLIN, patience)) return connection;
+  connection.fd = Fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  connection.error = connection.fd ? 0 : errno;
+  connection.peer = name_by(::getpeername, connection.fd.get());
+  connection.local = name_by(::getsockname, connection.fd.get());
+  return connection;
+}
+
 TcpServer::TcpServer(const std::string& netns_path, uint16_t port, std::string banner,
                      std::string_view address)
     : banner_(std::move(banner)), stop_(::eventfd(0, EFD_CLOEXEC)) {
-  const Endpoint at = endpoint(address, port);
-  in_namespace(netns_path, [&] {
-    int family = at.address.is_v4() ? AF_INET : AF_INET6;
-    listener_ = Fd(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    int on = 1, off = 0;
-    ::setsockopt(listener_.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (family == AF_INET6)
-      ::setsockopt(listener_.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    sockaddr_storage to{};
-    socklen_t length = at.to_sockaddr(to);
-    if (::bind(listener_.get(), reinterpret_cast<sockaddr*>(&to), length) != 0 ||
-        ::listen(listener_.get(), 4096) != 0)
-      listen_error_ = errno;
-  });
+  listen_error_ = open_listener(netns_path, endpoint(address, port), listener_);
   thread_ = std::thread([this] { serve(); });
 }
 

@@ -29,6 +29,12 @@ struct Connection {
   // Reads until `count` bytes, end of stream, an error or the deadline.
   std::string receive(size_t count,
                       std::chrono::milliseconds patience = std::chrono::seconds(5)) const;
+  // Reads exactly `count` bytes into text. 0: done; ENODATA: an orderly end came first; ETIMEDOUT;
+  // else errno of the read.
+  int receive_exactly(size_t count, std::string& text,
+                      std::chrono::milliseconds patience = std::chrono::seconds(5)) const;
+  void shut_down_sending() const;
+  void reset();  // closes with RST
   // errno of a read that failed; 0: open or orderly end; waits for either, ETIMEDOUT if neither.
   int wait_for_end(std::chrono::milliseconds patience) const;
 };
@@ -44,6 +50,17 @@ Connection connect_in(const std::string& netns_path, const Endpoint& to,
 Connection connect_here(const Endpoint& to, const ConnectOptions& options = {});
 
 Endpoint endpoint(std::string_view address, uint16_t port);  // aborts on a bad address
+
+// A listener from which the test accepts by hand.
+class Acceptor {
+ public:
+  // [::]:port, both families.
+  Acceptor(const std::string& netns_path, uint16_t port);
+  Connection accept(std::chrono::milliseconds patience = std::chrono::seconds(5)) const;
+
+ private:
+  Fd listener_;
+};
 
 class TcpServer {
  public:
