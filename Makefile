@@ -17,16 +17,20 @@ configure: setup
 	@cmake --preset $(PRESET) > build-$(PRESET).log 2>&1 || { cat build-$(PRESET).log; rm -f build-$(PRESET).log; exit 1; }
 	@rm -f build-$(PRESET).log
 
-build: configure ## build everything (PRESET=release|dev|asan|tsan)
+build: configure ## build the programs (PRESET=release|dev|asan|tsan)
+	@cmake --build $(BUILD) -j $(JOBS) --target programs
+
+.PHONY: build-all
+build-all: configure
 	@cmake --build $(BUILD) -j $(JOBS)
 
 run: build ## play the demo: two nodes, six pods, one namespace label
 	@tools/dev/run $(BUILD)/bin
 
-test: build ## every test, as root
+test: build-all ## every test, as root
 	@tools/run-tests $(BUILD)
 
-test-fast: build ## unit tests only, no root needed
+test-fast: build-all ## unit tests only, no root needed
 	@tools/run-tests $(BUILD) -L unit
 
 check: ## what CI runs: format, layers, lint, build, tests, sanitizers, docs
@@ -55,7 +59,7 @@ sanitize: configure
 	@cmake --build $(BUILD) -j $(JOBS) --target $(TARGET)
 	@tools/run-tests $(BUILD) $(SELECT)
 
-golden: build ## rewrite the golden files; review the diff
+golden: build-all ## rewrite the golden files; review the diff
 	@KEELSON_UPDATE_GOLDEN=1 tools/run-tests $(BUILD) -L unit
 
 lab: build ## a lab of two nodes that stays up until `lab down`
