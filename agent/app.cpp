@@ -30,6 +30,8 @@ namespace keelson {
 namespace {
 
 constexpr std::chrono::milliseconds kSelfCheckInterval{5000};
+// A new hold knows no pod: connections that need a socket of one wait until it does.
+constexpr std::chrono::milliseconds kHoldWatchInterval{200};
 constexpr std::chrono::milliseconds kSweepInterval{60000};
 constexpr std::chrono::seconds kTupleAgeMax{200};  // above the SYN retries of 180 s
 
@@ -103,6 +105,7 @@ class App::Parts {
         server_(loop_, api_),
         reconcile_timer_(loop_, [this] { reconcile(); }),
         self_check_timer_(loop_, [this] { self_check(); }),
+        hold_timer_(loop_, [this] { watch_hold(); }),
         sweep_timer_(loop_, [this] { sweep(); }),
         terminated_(loop_, SIGTERM, [this] { loop_.stop(); }),
         interrupted_(loop_, SIGINT, [this] { loop_.stop(); }) {}
@@ -120,6 +123,7 @@ class App::Parts {
       spdlog::warn("component=model msg=\"{}\"", loaded.error().message());
     KS_TRY(watch_source());
     self_check_timer_.start_repeating(kSelfCheckInterval);
+    hold_timer_.start_repeating(kHoldWatchInterval);
     sweep_timer_.start_repeating(kSweepInterval);
     return {};
   }
@@ -236,8 +240,13 @@ class App::Parts {
     if (is_fenced()) return;
     const bool changed = enrolment_.self_check();
     proxies_.renew();
+    proxies_.request_stats();
     update_readiness();
     if (changed || enrolment_.next_retry()) reconcile_timer_.start({});
+  }
+
+  void watch_hold() {
+    if (hold_.has_ended()) self_check();
   }
 
   void sweep() {
@@ -270,7 +279,7 @@ class App::Parts {
   admin::HttpServer server_;
   std::unique_ptr<datapath::FlowEvents> events_;
   std::optional<io::Poll> events_poll_, source_poll_;
-  io::Timer reconcile_timer_, self_check_timer_, sweep_timer_;
+  io::Timer reconcile_timer_, self_check_timer_, hold_timer_, sweep_timer_;
   io::Signal terminated_, interrupted_;
 };
 

@@ -65,7 +65,16 @@ void ProxySide::renew() {
 
 admin::ProxyState ProxySide::state() const {
   const proxylink::ProxyStatus status = link_.status();
-  return {status.connected, status.acknowledged_generation};
+  admin::ProxyState state{status.connected, status.acknowledged_generation, {}};
+  if (status.stats)
+    state.counters = {status.stats->reasons,
+                      status.stats->connections_active,
+                      status.stats->connections_total,
+                      status.stats->tunnels_active,
+                      status.stats->handshakes_total,
+                      status.stats->bytes_sent_total,
+                      status.stats->bytes_received_total};
+  return state;
 }
 
 std::vector<model::Finding> ProxySide::findings() const {

@@ -32,6 +32,8 @@ class ProxySide {
   // too.
   void prepare(const compile::Plan& plan, const model::Snapshot& snapshot,
                const std::vector<pods::WantedPod>& pods);
+  // The next state() has newer counters.
+  void request_stats() { link_.request_stats(); }
   // Does what is due: also after hold may have been restarted.
   void renew();
 

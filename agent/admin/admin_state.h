@@ -47,9 +47,21 @@ struct Enrolment {
   std::string detail;                // what exactly, for people
 };
 
+// Since the proxy started, all workers together; a few seconds old. Zero until it answered once.
+struct ProxyCounters {
+  std::vector<std::pair<Reason, uint64_t>> reasons;  // how connections ended, refusals included
+  uint64_t connections_active = 0;
+  uint64_t connections_total = 0;
+  uint64_t tunnels_active = 0;
+  uint64_t handshakes_total = 0;
+  uint64_t bytes_sent_total = 0;  // towards upstream
+  uint64_t bytes_received_total = 0;
+};
+
 struct ProxyState {
   bool connected = false;
   uint64_t acknowledged_generation = 0;
+  ProxyCounters counters;
 };
 
 // What changes without a new generation.

@@ -67,6 +67,25 @@ void add_datapath(Families& out, const LiveState& live) {
           counter(Reason::connections_cut));
 }
 
+void add_proxy(Families& out, const ProxyCounters& proxy) {
+  const auto number = [](uint64_t value) { return static_cast<double>(value); };
+  out.one("keelson_proxy_connections_active", "Connections that the proxy carries now.",
+          MetricType::Gauge, number(proxy.connections_active));
+  out.one("keelson_proxy_tunnels_active", "HBONE tunnels that end at this node's pods now.",
+          MetricType::Gauge, number(proxy.tunnels_active));
+  out.one("keelson_proxy_connections_total", "Connections that the proxy accepted.",
+          MetricType::Counter, number(proxy.connections_total));
+  out.one("keelson_proxy_handshakes_total", "TLS handshakes that the proxy finished.",
+          MetricType::Counter, number(proxy.handshakes_total));
+  out.begin("keelson_proxy_bytes_total", "Bytes carried, by direction.", MetricType::Counter);
+  out.add({{"direction", "sent"}}, number(proxy.bytes_sent_total));
+  out.add({{"direction", "received"}}, number(proxy.bytes_received_total));
+  out.begin("keelson_proxy_outcomes_total", "How proxied connections ended, by reason.",
+            MetricType::Counter);
+  for (const auto& [reason, count] : proxy.reasons)
+    out.add({{"reason", std::string(reason_name(reason))}}, number(count));
+}
+
 void add_rollout(Families& out, const MetricsInput& input) {
   const RolloutState& rollout = input.live.rollout;
   out.begin("keelson_agent_generation",
@@ -135,6 +154,7 @@ std::string metrics_text(const MetricsInput& input) {
   out.add({{"where", "kernel"}}, static_cast<double>(live.events_lost));
   out.add({{"where", "reader"}}, static_cast<double>(input.slow_reader_lost));
   add_datapath(out, live);
+  add_proxy(out, live.proxy.counters);
   return out.text();
 }
 

@@ -214,6 +214,13 @@ void add_workloads(Json& status, const MeshView& view) {
   status["workloads"] = std::move(workloads);
 }
 
+Json proxy_outcomes(const ProxyCounters& proxy) {
+  Json outcomes = Json::array();
+  for (const auto& [reason, count] : proxy.reasons)
+    outcomes.push_back({{"reason", reason_name(reason)}, {"count", count}});
+  return outcomes;
+}
+
 }  // namespace
 
 std::string version_json(const MeshView& view) {
@@ -246,7 +253,10 @@ std::string status_json(const MeshView& view, const Readiness& readiness) {
               {"hold", {{"connected", live.hold_connected}}},
               {"proxy",
                {{"connected", live.proxy.connected},
-                {"acknowledged_generation", live.proxy.acknowledged_generation}}}};
+                {"acknowledged_generation", live.proxy.acknowledged_generation},
+                {"connections_active", live.proxy.counters.connections_active},
+                {"connections_total", live.proxy.counters.connections_total},
+                {"outcomes", proxy_outcomes(live.proxy.counters)}}}};
   add_workloads(status, view);
   status["objects"] = objects_json(view.snapshot);
   status["connections"] = counters_json(live.counters, 1, 49);

@@ -5,7 +5,9 @@
 // /v1/version   {version, build, pid, node}
 // /v1/status    {node, version, pid, uptime_seconds, ready, missing:[{task, detail}],
 //                generation:{snapshot, plan, applied}, rollout:{phase, waiting_for, map_writes,
-//                map_write_failures}, hold:{connected}, proxy:{connected, acknowledged_generation},
+//                map_write_failures}, hold:{connected}, proxy:{connected,
+//                acknowledged_generation, connections_active, connections_total,
+//                outcomes:[{reason, count}]},
 //                pods:{local, meshed, ready, refused}, workloads:[{pod, state, reason, detail}],
 //                objects:{namespaces, pods, services, endpoint_slices, authorization_policies,
 //                peer_authentications, node_states}, connections:[{reason, count}],

@@ -90,9 +90,10 @@ std::string findings_text(const Json& status, const Style& style, bool& has_erro
   return out.empty() ? out : "\nfindings\n" + out;
 }
 
-std::string counters_text(const Json& status, const char* name, const Style& style) {
-  Table table({name == std::string_view("connections") ? "CONNECTIONS" : "REFUSALS", "COUNT"});
-  for (const auto& counter : objects(status, name))
+std::string counters_text(const Json& from, const char* name, const char* title,
+                          const Style& style) {
+  Table table({title, "COUNT"});
+  for (const auto& counter : objects(from, name))
     table.add({text(counter, "reason"), text(counter, "count")});
   return table.empty() ? std::string() : "\n" + table.text(style);
 }
@@ -175,8 +176,9 @@ Result<Rendered> render_status(std::string_view json, const Style& style) {
   for (const auto& pod : objects(status, "workloads"))
     workloads.add({text(pod, "pod"), text(pod, "state"), text(pod, "reason"), text(pod, "detail")});
   if (!workloads.empty()) result.out += "\n" + workloads.text(style);
-  result.out += counters_text(status, "connections", style);
-  result.out += counters_text(status, "refusals", style);
+  result.out += counters_text(status, "connections", "CONNECTIONS", style);
+  result.out += counters_text(status, "refusals", "REFUSALS", style);
+  result.out += counters_text(member(status, "proxy"), "outcomes", "PROXIED", style);
   result.out += findings_text(status, style, result.has_findings);
   if (text(status, "events_lost") != "0" && !text(status, "events_lost").empty())
     result.hints = "hint: " + plain_text(text(status, "events_lost")) +

@@ -38,7 +38,7 @@ TEST(RenderStatus, ShowsComponentsPodsCountersAndFindings) {
     "ready":false,"missing":[{"task":"hold_connected","detail":"no socket"}],
     "generation":{"snapshot":7,"plan":7,"applied":6},
     "rollout":{"phase":"steer","waiting_for":"the proxy acknowledges generation 7"},
-    "hold":{"connected":false},"proxy":{"connected":true,"acknowledged_generation":6},
+    "hold":{"connected":false},"proxy":{"connected":true,"acknowledged_generation":6,"outcomes":[{"reason":"relayed","count":5}]},
     "pods":{"local":3,"meshed":2,"ready":1,"refused":1},
     "workloads":[{"pod":"shop/web-1","state":"ready","reason":"enrolled","detail":""},
                  {"pod":"shop/host","state":"refused","reason":"host_network","detail":"x"}],
@@ -68,6 +68,9 @@ TEST(RenderStatus, ShowsComponentsPodsCountersAndFindings) {
             "\n"
             "REFUSALS     COUNT\n"
             "not_allowed  3\n"
+            "\n"
+            "PROXIED  COUNT\n"
+            "relayed  5\n"
             "\n"
             "findings\n"
             "  error p.yaml:9 AuthorizationPolicy shop/x: unknown field\\x1b[2J (unknown_field)\n"

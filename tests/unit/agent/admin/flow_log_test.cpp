@@ -128,6 +128,8 @@ TEST(Metrics, EveryReasonPhaseAndSeverityHasASeries) {
   mesh.live.rollout.map_writes = 77;
   mesh.live.events_lost = 4;
   mesh.live.findings.push_back({});
+  mesh.live.proxy.counters.reasons = {{Reason::policy_denied, 2}};
+  mesh.live.proxy.counters.bytes_sent_total = 99;
   Readiness readiness({});
   const std::string text =
       metrics_text({mesh.live, mesh.plan, readiness, mesh.snapshot.generation, 5});
@@ -145,6 +147,8 @@ TEST(Metrics, EveryReasonPhaseAndSeverityHasASeries) {
            "keelson_agent_events_lost_total{where=\"kernel\"} 4\n",
            "keelson_agent_events_lost_total{where=\"reader\"} 5\n",
            "# TYPE keelson_datapath_refusals_total counter\n",
+           "keelson_proxy_outcomes_total{reason=\"policy_denied\"} 2\n",
+           "keelson_proxy_bytes_total{direction=\"sent\"} 99\n",
        })
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
 }

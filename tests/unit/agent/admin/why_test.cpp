@@ -154,15 +154,15 @@ TEST_F(Why, OtherNodeNeedsAConnectedProxyWithTheSameGeneration) {
   const auto waiting = ask("shop/web-1", "shop/pay");
   EXPECT_EQ(waiting.path, "capture");
   EXPECT_EQ(broken(waiting), "proxy");
-  mesh.live.proxy = {true, 6};
+  mesh.live.proxy = {true, 6, {}};
   EXPECT_EQ(broken(ask("shop/web-1", "shop/pay")), "proxy");
-  mesh.live.proxy = {true, 7};
+  mesh.live.proxy = {true, 7, {}};
   EXPECT_EQ(broken(ask("shop/web-1", "shop/pay")), "");
 }
 
 TEST_F(Why, PolicyOfAPodOnAnotherNodeIsJudgedToo) {
   mesh.add_slice({"pay-2"});
-  mesh.live.proxy = {true, 7};
+  mesh.live.proxy = {true, 7, {}};
   mesh.add_policy("no-web", model::PolicyAction::kDeny, "cluster.local/ns/shop/sa/web");
   const auto report = ask("shop/web-1", "shop/pay");
   EXPECT_EQ(report.destination, "shop/pay-2");
