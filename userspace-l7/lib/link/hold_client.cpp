@@ -78,6 +78,11 @@ Result<void> HoldClient::wait(short events, steady_clock::time_point deadline) c
   }
 }
 
+bool HoldClient::has_ended() const noexcept {
+  pollfd entry{socket_.get(), POLLIN, 0};  // nothing comes unasked but the end
+  return !socket_ || ::poll(&entry, 1, 0) != 0;
+}
+
 Result<HoldClient::Answer> HoldClient::exchange(const HoldRequest& request, int fd) {
   const auto deadline = steady_clock::now() + time_limit_;
   KS_TRY(wait(POLLOUT, deadline));

@@ -60,6 +60,8 @@ class HoldClient final : public Hold {
   Result<std::vector<ListedPod>> list_all() override;
   uint64_t connections() const noexcept override { return connections_; }
   bool is_reachable() const noexcept override { return static_cast<bool>(socket_); }
+  // hold has closed the connection since, or there is none.
+  bool has_ended() const noexcept;
 
   Result<void> put(std::string_view store_key, int fd);
   Result<void> drop(std::string_view store_key);
