@@ -1,0 +1,174 @@
+#include "reconciler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "fake_pods.h"
+#include "map_recorder.h"
+
+namespace keelson {
+namespace {
+
+using compile::bytes_of;
+using compile::MapId;
+using std::chrono::milliseconds;
+
+constexpr uint64_t kNode = 1, kWeb = 100;
+
+class NobodyPublishes final : public rollout::Publisher {
+  bool publish(uint64_t) override { return false; }
+};
+
+// One meshed pod, shop/web, on node a.
+class ReconcilerTest : public ::testing::Test {
+ protected:
+  ReconcilerTest() {
+    std::string pattern = ::testing::TempDir() + "reconciler-XXXXXX";
+    folder_ = ::mkdtemp(pattern.data());
+    hold_.netns["/ns/web"] = {kWeb, {"10.0.0.1"}, 11};
+    start();
+  }
+  ~ReconcilerTest() override { std::filesystem::remove_all(folder_); }
+
+  // An agent that starts: on a fresh node, or on one that an earlier agent left.
+  void start() {
+    node_state_ = std::make_unique<status::NodeStateFile>(folder_, "a");
+    enrolment_ = std::make_unique<pods::Enrolment>(hold_, hooks_, clock_);
+    rollout_ = std::make_unique<rollout::Rollout>(maps_, publisher_);
+    cutting_ = std::make_unique<Cutting>(-1);
+    compile::NodeFacts facts;
+    facts.node_name = "a";
+    facts.netns_cookie = kNode;
+    reconciler_ =
+        std::make_unique<Reconciler>(Reconciler::Parts{clock_, *enrolment_, *rollout_, *node_state_,
+                                                       *cutting_, [](const compile::Plan&) {}},
+                                     facts);
+    enrolment_->recover(maps_.rows);
+    cutting_->recover(maps_.rows);
+    maps_.writes = 0;
+  }
+
+  static std::shared_ptr<const model::Snapshot> snapshot(bool meshed, bool with_pod = true) {
+    auto made = std::make_shared<model::Snapshot>();
+    made->generation = meshed ? 1 : 2;
+    model::Namespace ns;
+    ns.meta.key = {model::Kind::kNamespace, "", "shop"};
+    if (meshed) ns.meta.labels[std::string(model::kMeshLabel)] = "enabled";
+    made->namespaces[ns.meta.key] = std::make_shared<const model::Namespace>(ns);
+    if (!with_pod) return made;
+    model::Pod pod;
+    pod.meta.key = {model::Kind::kPod, "shop", "web"};
+    pod.meta.uid = "u1";
+    pod.node_name = "a";
+    pod.service_account = "web";
+    pod.netns_path = "/ns/web";
+    pod.addresses = {IpAddress::parse("10.0.0.1").value()};
+    made->pods[pod.meta.key] = std::make_shared<const model::Pod>(pod);
+    return made;
+  }
+
+  uint32_t address_flags() const {
+    const auto found =
+        maps_.rows.find({MapId::kAddress, bytes_of(IpAddress::parse("10.0.0.1").value().raw())});
+    return found == maps_.rows.end() ? 0 : compile::value_of<ks_address>(found->second).flags;
+  }
+  bool has_pod_row() const { return maps_.rows.contains({MapId::kPod, bytes_of(kWeb)}); }
+  std::string node_state() const {
+    std::ostringstream text;
+    text << std::ifstream(folder_ + "/a.yaml").rdbuf();
+    return text.str();
+  }
+
+  std::string folder_;
+  pods::ManualClock clock_;
+  pods::FakeHold hold_;
+  pods::FakeHooks hooks_;
+  rollout::MapRecorder maps_;
+  NobodyPublishes publisher_;
+  std::unique_ptr<status::NodeStateFile> node_state_;
+  std::unique_ptr<pods::Enrolment> enrolment_;
+  std::unique_ptr<rollout::Rollout> rollout_;
+  std::unique_ptr<Cutting> cutting_;
+  std::unique_ptr<Reconciler> reconciler_;
+};
+
+TEST_F(ReconcilerTest, APodsHooksAreAttachedBetweenItsOpenAddressAndItsRow) {
+  std::vector<std::string> order;
+  maps_.after_write = [&](const compile::RowKey& row) {
+    if (row.map == MapId::kAddress)
+      order.push_back(address_flags() == KS_ADDRESS_OPEN ? "open" : "local");
+    if (row.map == MapId::kPod && has_pod_row())
+      order.push_back(hooks_.lookups.empty() ? "row without hooks" : "row");
+  };
+  reconciler_->reconcile(snapshot(true));
+  order.erase(std::unique(order.begin(), order.end()), order.end());
+  // The node's own row comes first, before the pod has one.
+  EXPECT_THAT(order, ::testing::ElementsAre("open", "row", "local"));
+  EXPECT_EQ(reconciler_->state_of("u1"), model::PodState::kReady);
+  EXPECT_NE(node_state().find("state: ready"), std::string::npos) << node_state();
+}
+
+TEST_F(ReconcilerTest, AnUnchangedSnapshotWritesNothingAlsoAfterARestart) {
+  reconciler_->reconcile(snapshot(true));
+  EXPECT_GT(maps_.writes, 0u);
+  maps_.writes = 0;
+  reconciler_->reconcile(snapshot(true));
+  EXPECT_EQ(maps_.writes, 0u);
+  start();
+  reconciler_->reconcile(snapshot(true));
+  EXPECT_EQ(maps_.writes, 0u);
+  EXPECT_TRUE(has_pod_row());
+}
+
+TEST_F(ReconcilerTest, APodWhoseLabelWentServesAsLeavingForAWhile) {
+  reconciler_->reconcile(snapshot(true));
+  reconciler_->reconcile(snapshot(false));
+  EXPECT_EQ(reconciler_->state_of("u1"), model::PodState::kLeaving);
+  EXPECT_NE(node_state().find("state: leaving"), std::string::npos) << node_state();
+  EXPECT_TRUE(has_pod_row());
+  ASSERT_TRUE(reconciler_->next_run());
+  clock_.advance(std::chrono::ceil<milliseconds>(*reconciler_->next_run() - clock_.now()));
+  reconciler_->reconcile();
+  EXPECT_FALSE(has_pod_row());
+  EXPECT_EQ(address_flags(), 0u);
+  EXPECT_TRUE(hooks_.lookups.empty());
+  EXPECT_FALSE(hold_.registered.contains("u1"));
+  EXPECT_EQ(node_state().find("u1"), std::string::npos) << node_state();
+}
+
+TEST_F(ReconcilerTest, ADeletedPodLeavesAtOnce) {
+  reconciler_->reconcile(snapshot(true));
+  reconciler_->reconcile(snapshot(true, false));
+  EXPECT_FALSE(has_pod_row());
+  EXPECT_TRUE(hooks_.lookups.empty());
+}
+
+TEST_F(ReconcilerTest, ARestartWithoutHoldTakesNobodyOutOfTheMesh) {
+  reconciler_->reconcile(snapshot(true));
+  start();
+  hold_.reachable = false;
+  reconciler_->reconcile(snapshot(true));
+  EXPECT_EQ(maps_.writes, 0u);
+  EXPECT_TRUE(has_pod_row());
+  ASSERT_TRUE(reconciler_->error());
+  EXPECT_EQ(reconciler_->error()->reason, Reason::hold_unreachable);
+  EXPECT_TRUE(reconciler_->next_run());
+}
+
+TEST_F(ReconcilerTest, AFailedWriteIsSaidAndTriedAgain) {
+  maps_.fail_at = 2;
+  reconciler_->reconcile(snapshot(true));
+  ASSERT_TRUE(reconciler_->error());
+  EXPECT_EQ(reconciler_->error()->reason, Reason::map_write_failed);
+  EXPECT_EQ(reconciler_->state_of("u1"), model::PodState::kJoining);
+  reconciler_->reconcile();
+  EXPECT_FALSE(reconciler_->error());
+  EXPECT_EQ(reconciler_->state_of("u1"), model::PodState::kReady);
+}
+
+}  // namespace
+}  // namespace keelson

@@ -1,0 +1,66 @@
+#include "wanted_pods.h"
+
+#include <gtest/gtest.h>
+
+namespace keelson {
+namespace {
+
+using model::Kind;
+
+class SelectPods : public ::testing::Test {
+ protected:
+  SelectPods() {
+    model::Namespace ns;
+    ns.meta.key = {Kind::kNamespace, "", "shop"};
+    ns.meta.labels[std::string(model::kMeshLabel)] = "enabled";
+    snapshot_.namespaces[ns.meta.key] = std::make_shared<const model::Namespace>(ns);
+    pod_.meta.key = {Kind::kPod, "shop", "web"};
+    pod_.meta.uid = "u1";
+    pod_.node_name = "a";
+    pod_.netns_path = "/run/netns/web";
+    pod_.addresses = {IpAddress::parse("10.0.0.1").value()};
+  }
+  PodSelection select() {
+    snapshot_.pods[pod_.meta.key] = std::make_shared<const model::Pod>(pod_);
+    return select_pods(snapshot_, "a");
+  }
+
+  model::Snapshot snapshot_;
+  model::Pod pod_;
+};
+
+TEST_F(SelectPods, TakesAMeshedPodOfThisNode) {
+  const PodSelection selection = select();
+  ASSERT_EQ(selection.wanted.size(), 1u);
+  EXPECT_EQ(selection.wanted[0].uid, "u1");
+  EXPECT_EQ(selection.wanted[0].name, "shop/web");
+  EXPECT_TRUE(selection.refused.empty());
+}
+
+TEST_F(SelectPods, LeavesOtherNodesFinishedAndOptedOutPodsAlone) {
+  for (const auto& change : std::vector<std::function<void(model::Pod&)>>{
+           [](model::Pod& pod) { pod.node_name = "b"; },
+           [](model::Pod& pod) { pod.terminal = true; },
+           [](model::Pod& pod) { pod.meta.labels[std::string(model::kMeshLabel)] = "disabled"; }}) {
+    const model::Pod before = pod_;
+    change(pod_);
+    const PodSelection selection = select();
+    EXPECT_TRUE(selection.wanted.empty());
+    EXPECT_TRUE(selection.refused.empty());
+    pod_ = before;
+  }
+}
+
+TEST_F(SelectPods, SaysWhyAMeshedPodCannotJoin) {
+  pod_.host_network = true;
+  EXPECT_EQ(select().refused.at(0).reason, Reason::host_network);
+  pod_.host_network = false;
+  pod_.netns_path.clear();
+  EXPECT_EQ(select().refused.at(0).reason, Reason::netns_invalid);
+  pod_.netns_path = "/run/netns/web";
+  pod_.addresses.clear();
+  EXPECT_EQ(select().refused.at(0).reason, Reason::address_mismatch);
+}
+
+}  // namespace
+}  // namespace keelson
