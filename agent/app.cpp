@@ -117,6 +117,7 @@ class App::Parts {
     KS_ASSIGN(const compile::Rows rows, maps_.read_all());
     enrolment_.recover(rows);
     cutting_.recover(rows);
+    rollout_.recover(rows);
     KS_TRY(watch_events());
     KS_TRY(listen());
     if (auto loaded = store_.load_last_good(options_.state_dir); !loaded)

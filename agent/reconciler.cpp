@@ -37,6 +37,9 @@ void Reconciler::reconcile(std::shared_ptr<const model::Snapshot> snapshot) {
                 "pods of an earlier agent are in the kernel and keelson-hold does not answer"});
     return;
   }
+  // Also what an earlier agent enrolled serves already: to announce it as joining, if only until
+  // the rows are applied again, would make other nodes send to it in the clear.
+  facts_.pods = parts_.enrolment.pods();
   write_node_state();  // leaving pods are announced before their rows go
   apply_until_settled();
   write_node_state();  // ready pods are announced after their rows are there

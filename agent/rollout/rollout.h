@@ -34,6 +34,8 @@ class Rollout {
   Result<size_t> on_proxy_lost();
 
   const compile::Rows& applied() const noexcept { return applied_; }
+  // What an earlier agent left in the kernel, before the first apply(), which reads it again.
+  void recover(const compile::Rows& rows) { applied_ = rows; }
   Phase phase() const noexcept { return phase_; }
   uint64_t applied_generation() const noexcept { return applied_generation_; }
   // What publish() was last called with, while it is not acknowledged; 0: not waiting.

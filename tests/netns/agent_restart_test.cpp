@@ -37,6 +37,20 @@ TEST_F(AgentRestart, ARestartedAgentWritesNoRow) {
   EXPECT_EQ(lab().map_writes("node1"), 0u);
 }
 
+TEST_F(AgentRestart, TheOtherNodeDoesNotNotice) {
+  ASSERT_TRUE(lab().wait_settled());
+  const uint64_t writes = lab().map_writes("node2");
+  EXPECT_GT(writes, 0u);
+  for (int i = 0; i < 3; ++i) {
+    const int before = agent_pid();
+    lab().kill(lab::Component::kAgent, "node1");
+    ASSERT_TRUE(wait_until([&] { return agent_pid() != 0 && agent_pid() != before; }));
+    ASSERT_TRUE(lab().wait_settled());
+    // Were its pods announced as joining meanwhile, node2 would have sent to them in the clear.
+    EXPECT_EQ(lab().map_writes("node2"), writes);
+  }
+}
+
 TEST_F(AgentRestart, ApplyingAnUnchangedFolderWritesNoRow) {
   ASSERT_TRUE(lab().wait_settled());
   const uint64_t before = lab().map_writes("node1");
