@@ -1,10 +1,21 @@
 #include "proxy/listeners.h"
 
+#include <sys/socket.h>
+
 namespace keelson::proxy {
 namespace {
 
-// Between two questions to hold; also how long an answer may take.
-constexpr std::chrono::seconds kRetry{3};
+// How long an answer of hold may take.
+constexpr std::chrono::seconds kAnswer{3};
+// After a refusal: hold is new, and the agent is about to tell it of the pod.
+constexpr std::chrono::milliseconds kRetry{500};
+
+// One number per socket of this machine, whoever holds a descriptor of it; 0: no socket.
+uint64_t cookie_of(int fd) noexcept {
+  uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  return ::getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
+}
 
 }  // namespace
 
@@ -29,9 +40,24 @@ bool Listeners::is_open(const std::string& uid) const {
   return found != pods_.end() && found->second.is_open;
 }
 
+void Listeners::refresh() {
+  for (auto& [uid, pod] : pods_) {
+    pod.serial = ++serials_;  // an answer under way may be of before
+    fetch(uid);
+  }
+}
+
+bool Listeners::is_same(const Pod& pod, const link::PodListeners& fetched) {
+  for (size_t i = 0; i < fetched.size(); i++) {
+    const uint64_t open = pod.open[i] ? cookie_of(pod.open[i]->fd()) : 0;
+    if (open != (fetched[i] ? cookie_of(fetched[i].get()) : 0)) return false;
+  }
+  return true;
+}
+
 void Listeners::fetch(const std::string& uid) {
   Pod& pod = pods_.at(uid);
-  pod.retry->start(kRetry);
+  pod.retry->start(kAnswer);
   supply_.fetch_listeners(uid,
                           [this, uid, serial = pod.serial](Result<link::PodListeners> fetched) {
                             on_listeners(uid, serial, std::move(fetched));
@@ -41,9 +67,15 @@ void Listeners::fetch(const std::string& uid) {
 void Listeners::on_listeners(const std::string& uid, uint64_t serial,
                              Result<link::PodListeners> fetched) {
   const auto found = pods_.find(uid);
-  if (found == pods_.end() || found->second.serial != serial || found->second.is_open) return;
+  if (found == pods_.end() || found->second.serial != serial) return;
   Pod& pod = found->second;
-  if (!fetched) return on_trouble_(fetched.error());  // the alarm asks again
+  if (!fetched) {
+    pod.retry->start(kRetry);
+    return on_trouble_(fetched.error());
+  }
+  if (pod.is_open && is_same(pod, *fetched)) return pod.retry->stop();
+  for (auto& listener : pod.open) listener.reset();
+  pod.is_open = false;
   if (auto started = start(pod, uid, std::move(*fetched)); !started) {
     for (auto& listener : pod.open) listener.reset();
     return on_trouble_(started.error());

@@ -27,6 +27,9 @@ class Listeners {
 
   void open_pod(const std::string& uid);
   void close_pod(const std::string& uid) { pods_.erase(uid); }
+  // When hold and agent both had to start anew, there are other listeners than the ones open here:
+  // asks for all of them again and accepts on those instead.
+  void refresh();
   void close_all() { pods_.clear(); }
   size_t pods() const noexcept { return pods_.size(); }
   bool is_open(const std::string& uid) const;
@@ -38,6 +41,7 @@ class Listeners {
     uint64_t serial = 0;  // tells this pod's answers from those of an earlier one of that uid
     bool is_open = false;
   };
+  static bool is_same(const Pod& pod, const link::PodListeners& fetched);
   void fetch(const std::string& uid);
   void on_listeners(const std::string& uid, uint64_t serial, Result<link::PodListeners> fetched);
   Result<void> start(Pod& pod, const std::string& uid, link::PodListeners fetched);

@@ -29,6 +29,7 @@ struct SocketStock::Shelf {
   std::vector<Fd> sockets;
   std::deque<Place*> places;
   std::unique_ptr<hbone::Alarm> patience;
+  std::unique_ptr<hbone::Alarm> retry;
   bool is_fetching = false;
   bool has_fetched = false;
 };
@@ -73,6 +74,10 @@ SocketStock::Shelf& SocketStock::shelf(const SocketKind& kind) {
   slot->serial = ++serials_;
   Shelf* const made = slot.get();
   slot->patience = alarms_.make([this, made] { on_patience_ended(*made); });
+  slot->retry = alarms_.make([this, made] {
+    made->is_fetching = false;
+    if (!made->places.empty()) refill(*made);
+  });
   return *slot;
 }
 
@@ -120,14 +125,14 @@ void SocketStock::on_sockets(const SocketKind& kind, uint64_t serial,
   const auto found = shelves_.find(kind);
   if (found == shelves_.end() || found->second->serial != serial) return;
   Shelf& to = *found->second;
-  to.is_fetching = false;
   if (!sockets) {
-    // Nobody waits longer for a hold that does not answer; the next take() asks again.
-    while (!to.places.empty())
-      serve(to, fail(Reason::socket_pool_empty, ErrorSource::kInternal, sockets.error().message()));
-    to.patience->stop();
+    // hold is away, or new and does not know the pod yet: who waits goes on waiting, as long as
+    // anybody may, and hold is asked at intervals, not for each.
+    to.retry->start(kSocketRetry);
     return;
   }
+  to.retry->stop();
+  to.is_fetching = false;
   to.has_fetched = true;
   for (Fd& socket : *sockets) to.sockets.push_back(std::move(socket));
   while (!to.places.empty() && !to.sockets.empty()) {
@@ -141,7 +146,7 @@ void SocketStock::on_sockets(const SocketKind& kind, uint64_t serial,
 
 void SocketStock::on_patience_ended(Shelf& of) {
   // The answer may be lost: another one is asked for by the next who comes.
-  of.is_fetching = false;
+  if (!of.retry->is_running()) of.is_fetching = false;
   // Those who came later than the first wait less than their time: a dry stock stays dry together.
   for (size_t waiting = of.places.size(); waiting > 0 && !of.places.empty(); waiting--)
     serve(of, fail(Reason::socket_pool_empty, ErrorSource::kInternal, "no socket in time"));

@@ -39,7 +39,11 @@ class WorkerCore final : private Registry, private InboundServer::Owner {
   WorkerCore(const WorkerCore&) = delete;
   WorkerCore& operator=(const WorkerCore&) = delete;
 
-  void set_facts(std::shared_ptr<const SocketFacts> facts) { facts_ = std::move(facts); }
+  // They come from an agent that may be a new one, with listeners that are not the old ones.
+  void set_facts(std::shared_ptr<const SocketFacts> facts) {
+    facts_ = std::move(facts);
+    listeners_.refresh();
+  }
   void apply(ConfigLease config);
   // Stops accepting, drains the HBONE servers; `on_idle` once, when no connection is left.
   void begin_drain(std::function<void()> on_idle);

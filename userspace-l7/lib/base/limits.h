@@ -68,6 +68,8 @@ inline constexpr size_t kSocketStockLow = 8;
 inline constexpr size_t kSocketStockFirst = 16;
 // Proxy: wait for a socket when the stock is dry. Longer: `socket_pool_empty`.
 inline constexpr std::chrono::milliseconds kSocketWait{1000};
+// Proxy: before hold is asked again for what it could not give.
+inline constexpr std::chrono::milliseconds kSocketRetry{50};
 // Proxy: connections that wait for a socket of one stock. More: `socket_pool_empty`.
 inline constexpr size_t kSocketWaitersMax = 1024;
 // Proxy: time for a connect() to an application. Longer: `connect_timeout`.

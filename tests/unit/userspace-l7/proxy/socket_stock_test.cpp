@@ -110,12 +110,20 @@ TEST(SocketStock, WaitsOnlySoLong) {
   EXPECT_EQ(bench.source.asked.size(), 2u);
 }
 
-TEST(SocketStock, ARefusedFetchFailsWhoWaits) {
+TEST(SocketStock, ARefusedFetchIsRepeatedAtIntervalsAndNobodyFailsByIt) {
   Bench bench;
-  const auto ticket = bench.wait();
+  const auto first = bench.wait();
   bench.source.fail_first();
-  ASSERT_EQ(bench.got.size(), 1u);
-  EXPECT_EQ(bench.got[0].error().reason, Reason::socket_pool_empty);
+  EXPECT_TRUE(bench.got.empty());
+  const auto second = bench.wait();
+  EXPECT_TRUE(bench.source.asked.empty()) << "not once for each who comes";
+  bench.alarms.ring_all();  // also the patience of the first
+  ASSERT_EQ(bench.source.asked.size(), 1u);
+  const auto third = bench.wait();
+  bench.source.answer();
+  ASSERT_EQ(bench.got.size(), 3u);
+  EXPECT_TRUE(bench.got[2]);
+  EXPECT_EQ(bench.alarms.running(), 0u);
 }
 
 TEST(SocketStock, RefusesWhenTooManyWait) {
