@@ -26,8 +26,9 @@ void make_call(const Call& call, CallTally& tally) {
   };
   const Connection connection = connect_here(call.to, {.source = {}, .patience = call.patience});
   if (!connection.is_open()) return failed(tally.refused, "connect", connection.error);
-  // A failure to send shows in the read: the banner of a server that is gone does not come.
-  [[maybe_unused]] const bool is_sent = connection.send(call.request);
+  // Whichever call comes first gets the error of a reset; later ones see an end like any other.
+  if (!connection.send(call.request) && errno == ECONNRESET)
+    return failed(tally.reset, "send", ECONNRESET);
   std::string answer;
   const std::string wanted = call.banner + call.request;
   const int error = connection.receive_exactly(wanted.size(), answer, call.patience);
@@ -48,11 +49,15 @@ CallLoop::~CallLoop() {
 
 void CallLoop::run(const std::string& netns_path) {
   enter_namespace(netns_path);
-  CallTally tally;
+  std::unique_lock lock(mutex_);
   while (!is_ending_) {
+    CallTally tally = tally_;
+    lock.unlock();
     make_call(call_, tally);
-    std::lock_guard lock(mutex_);
-    tally_ = tally;
+    lock.lock();
+    const bool has_failed = tally.failed() > tally_.failed();
+    tally_ = std::move(tally);
+    if (has_failed) ended_.wait_for(lock, call_.pause, [this] { return is_ending_; });
   }
 }
 
@@ -62,7 +67,11 @@ CallTally CallLoop::tally() const {
 }
 
 CallTally CallLoop::stop() {
-  is_ending_ = true;
+  {
+    std::lock_guard lock(mutex_);
+    is_ending_ = true;
+  }
+  ended_.notify_one();
   thread_.join();
   return tally();
 }

@@ -3,6 +3,7 @@
 // TcpServer. One thread of its own; tally() from any thread.
 #pragma once
 
+#include <condition_variable>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -29,6 +30,7 @@ struct Call {
   std::string request;
   std::string banner = "hello\n";
   std::chrono::milliseconds patience{10000};
+  std::chrono::milliseconds pause{0};  // of a loop, after a call that failed
 };
 
 class CallLoop {
@@ -47,7 +49,8 @@ class CallLoop {
   const Call call_;
   mutable std::mutex mutex_;
   CallTally tally_;
-  std::atomic<bool> is_ending_ = false;
+  bool is_ending_ = false;
+  std::condition_variable ended_;
   std::thread thread_;
 };
 
