@@ -71,9 +71,12 @@ TEST_F(BadInput, ADanglingReference) {
   expect_said(with(kPolicy, "sa/mallory", "sa/nobody"), "dangling_reference", 0);
 }
 
+// Not a policy: one that was never good denies, see below.
 TEST_F(BadInput, ADuplicateKey) {
-  expect_said(with(kPolicy, "  action: DENY\n", "  action: DENY\n  action: ALLOW\n"),
-              "duplicate_key", 7);
+  expect_said(
+      "apiVersion: v1\nkind: Service\nmetadata:\n  name: twice\n  namespace: shop\n"
+      "spec:\n  clusterIP: None\nspec:\n  clusterIP: None\n",
+      "duplicate_key", 8);
 }
 
 TEST_F(BadInput, ADuplicateObject) {

@@ -1,7 +1,8 @@
 // FakeAlarms: alarms that ring when a test says so. One thread.
 #pragma once
 
-#include <set>
+#include <map>
+#include <vector>
 
 #include "proxy/hbone/alarm.h"
 
@@ -13,29 +14,36 @@ class FakeAlarms final : public hbone::Alarms {
     return std::make_unique<FakeAlarm>(*this, std::move(on_expired));
   }
   size_t running() const { return running_.size(); }
-  // Every alarm that runs now rings once.
+  // Every alarm that runs now rings once, the one with the shortest delay first.
   void ring_all() {
-    for (FakeAlarm* alarm : std::set(running_)) {
-      if (!running_.contains(alarm)) continue;
+    const auto due = running_;
+    for (const auto& [order, alarm] : due) {
+      if (!running_.contains(order)) continue;
       alarm->stop();
       alarm->on_expired();
     }
   }
 
  private:
+  using Order = std::pair<std::chrono::milliseconds, uint64_t>;  // delay, number of its start
   struct FakeAlarm final : hbone::Alarm {
     FakeAlarm(FakeAlarms& owner, std::function<void()> call)
         : alarms(owner), on_expired(std::move(call)) {}
     ~FakeAlarm() override { stop(); }
-    void start(std::chrono::milliseconds) override { alarms.running_.insert(this); }
-    void stop() noexcept override { alarms.running_.erase(this); }
-    bool is_running() const noexcept override {
-      return alarms.running_.contains(const_cast<FakeAlarm*>(this));
+    void start(std::chrono::milliseconds delay) override {
+      stop();
+      order = {delay, ++alarms.started_};
+      alarms.running_[order] = this;
     }
+    void stop() noexcept override { alarms.running_.erase(order); }
+    bool is_running() const noexcept override { return alarms.running_.contains(order); }
     FakeAlarms& alarms;
     std::function<void()> on_expired;
+    Order order;
   };
-  std::set<FakeAlarm*> running_;
+
+  std::map<Order, FakeAlarm*> running_;
+  uint64_t started_ = 0;
 };
 
 }  // namespace keelson::proxy
