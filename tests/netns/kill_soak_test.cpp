@@ -1,6 +1,6 @@
 // Random kill -9 of everything but the pods, on both nodes, under mixed load. Whatever dies when:
 // no direct call fails, no denied and no plaintext byte passes, and captured calls come through
-// again. KEELSON_KILLS: how many (default 60); KEELSON_SEED: to repeat a run.
+// again. KEELSON_KILLS: how many (default 100); KEELSON_SEED: to repeat a run.
 #include <cstdlib>
 #include <iostream>
 #include <random>
@@ -16,7 +16,7 @@ using lab::Component;
 
 constexpr char kMarker[] = "secret-marker-of-web";
 constexpr char kDeniedMarker[] = "marker-of-mallory";
-constexpr uint64_t kKillsDefault = 60;
+constexpr uint64_t kKillsDefault = 100;
 constexpr std::chrono::milliseconds kPause{5};  // so that failing calls do not take the machine
 
 uint64_t number_from(const char* variable, uint64_t otherwise) {
