@@ -26,7 +26,6 @@ struct NodeFacts {
   uint64_t netns_cookie = 0;  // of the node's own namespace
   std::string trust_domain = "cluster.local";
   std::string root_namespace = "keelson-system";
-  bool proxy_ready = false;    // a proxy acknowledged the current configuration
   std::vector<LocalPod> pods;  // enrolled, by uid
   // Joining (hooks not attached yet) or leaving (hooks still attached): only KS_ADDRESS_OPEN rows.
   std::vector<LocalPod> open_pods;
