@@ -14,6 +14,7 @@
 
 #include "base/ip_address.h"
 #include "config/policy_decision.h"
+#include "config/routes.h"
 
 namespace keelson::config {
 
@@ -39,6 +40,8 @@ struct Workload {
 struct Service {
   std::string ns, name;
   uint16_t port = 0;
+  std::array<uint64_t, 2> ids = {0, 0};         // of this port by ks_family; 0: none
+  std::shared_ptr<const ServiceRoutes> routes;  // null: not routed per request
 };
 
 struct PolicySet {
@@ -67,6 +70,8 @@ struct RuntimeConfig {
   std::map<std::string, std::shared_ptr<const LocalPod>> local_pods;  // by uid
   std::unordered_map<IpAddress, std::shared_ptr<const Workload>, AddressHash> workloads;
   std::unordered_map<uint64_t, std::shared_ptr<const Service>> services;
+  // By service id; of every Service, so that connections outlive the end of their routes.
+  std::unordered_map<uint64_t, std::shared_ptr<const EndpointSet>> endpoints;
   std::unordered_map<uint64_t, std::shared_ptr<const PolicySet>> policy_sets;
   std::unordered_map<uint64_t, std::shared_ptr<const Identity>> identities;
 
