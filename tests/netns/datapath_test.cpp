@@ -7,7 +7,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -38,36 +37,13 @@ using datapath::FlowEvents;
 using datapath::KernelMaps;
 using datapath::Loader;
 
-// A bpffs mounted on a folder of its own.
-class Bpffs {
- public:
-  Bpffs() {
-    EXPECT_EQ(::mount("bpf", folder_.path().c_str(), "bpf", 0, nullptr), 0) << std::strerror(errno);
-  }
-  ~Bpffs() { EXPECT_EQ(::umount2(folder_.path().c_str(), MNT_DETACH), 0); }
-  std::string pins() const { return folder_.path() + "/keelson"; }
-
- private:
-  TemporaryFolder folder_;
-};
-
-// A cgroup without processes: the hooks run for nobody.
-class EmptyCgroup {
- public:
-  EmptyCgroup() { std::filesystem::create_directory(path_); }
-  ~EmptyCgroup() { std::filesystem::remove(path_); }
-  const std::string& path() const { return path_; }
-  std::vector<uint32_t> programs(bpf_attach_type type) const {
-    const Fd cgroup(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
-    uint32_t ids[16] = {};
-    uint32_t count = 16;
-    EXPECT_EQ(bpf_prog_query(cgroup.get(), type, 0, nullptr, ids, &count), 0);
-    return {ids, ids + count};
-  }
-
- private:
-  std::string path_ = "/sys/fs/cgroup/unified/keelson-dp-" + std::to_string(::getpid());
-};
+std::vector<uint32_t> programs_at(const EmptyCgroup& cgroup, bpf_attach_type type) {
+  const Fd folder(::open(cgroup.path().c_str(), O_RDONLY | O_CLOEXEC));
+  uint32_t ids[16] = {};
+  uint32_t count = 16;
+  EXPECT_EQ(bpf_prog_query(folder.get(), type, 0, nullptr, ids, &count), 0);
+  return {ids, ids + count};
+}
 
 sockaddr_storage to_sockaddr(const std::string& ip, uint16_t port, socklen_t& length) {
   sockaddr_storage address{};
@@ -150,17 +126,17 @@ TEST_F(Datapath, a_restart_updates_every_link_in_place_and_adds_none) {
   const auto lookup_before = first->pins().find_link("lookup_3");
   std::vector<uint32_t> before;
   for (const bpf_attach_type hook : kNodeHooks) {
-    ASSERT_EQ(cgroup_.programs(hook).size(), 1U);
-    before.push_back(cgroup_.programs(hook)[0]);
+    ASSERT_EQ(programs_at(cgroup_, hook).size(), 1U);
+    before.push_back(programs_at(cgroup_, hook)[0]);
   }
   first.reset();  // the agent dies: pins keep everything attached
-  for (const bpf_attach_type hook : kNodeHooks) EXPECT_EQ(cgroup_.programs(hook).size(), 1U);
+  for (const bpf_attach_type hook : kNodeHooks) EXPECT_EQ(programs_at(cgroup_, hook).size(), 1U);
 
   auto second = load();
   ASSERT_TRUE(second->attach_node());
   ASSERT_TRUE(second->attach_lookup(3, pod_.path()));
   for (size_t i = 0; i < std::size(kNodeHooks); ++i) {
-    const auto programs = cgroup_.programs(kNodeHooks[i]);
+    const auto programs = programs_at(cgroup_, kNodeHooks[i]);
     ASSERT_EQ(programs.size(), 1U);
     EXPECT_NE(programs[0], before[i]) << "the old program still runs";
   }
@@ -169,7 +145,7 @@ TEST_F(Datapath, a_restart_updates_every_link_in_place_and_adds_none) {
   EXPECT_NE(lookup_after->program_id, lookup_before->program_id);
   EXPECT_EQ(second->pins().list("link_").size(), 5U);
   ASSERT_TRUE(second->detach_all());
-  for (const bpf_attach_type hook : kNodeHooks) EXPECT_TRUE(cgroup_.programs(hook).empty());
+  for (const bpf_attach_type hook : kNodeHooks) EXPECT_TRUE(programs_at(cgroup_, hook).empty());
 }
 
 TEST_F(Datapath, a_link_whose_namespace_is_gone_is_unlinked_at_the_next_start) {

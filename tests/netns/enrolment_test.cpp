@@ -2,12 +2,10 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
 
 #include "base/ip_address.h"
 #include "datapath/kernel_maps.h"
@@ -25,20 +23,13 @@ class EnrolmentInKernel : public testing::Test {
  protected:
   void SetUp() override {
     if (::getuid() != 0) GTEST_SKIP() << "needs root";
-    std::filesystem::create_directory(cgroup_);
-    ASSERT_EQ(::mount("bpf", folder_.path().c_str(), "bpf", 0, nullptr), 0);
     connect_pod(node_, pod_, "p0", "10.99.0.2/24");
     run("ip -n " + node_.name() + " addr add 10.99.0.1/24 dev p0");
     node_.inside([this] {
-      auto loaded = datapath::Loader::load({folder_.path() + "/keelson", cgroup_});
+      auto loaded = datapath::Loader::load({bpffs_.pins(), cgroup_.path()});
       ASSERT_TRUE(loaded) << loaded.error().message();
       loader_ = std::move(*loaded);
     });
-  }
-  void TearDown() override {
-    loader_.reset();
-    ::umount2(folder_.path().c_str(), MNT_DETACH);
-    std::filesystem::remove(cgroup_);
   }
   pods::WantedPod wanted() const {
     return {"uid-1", "shop/web", pod_.path(), {*IpAddress::parse("10.99.0.2")}};
@@ -62,8 +53,8 @@ class EnrolmentInKernel : public testing::Test {
     return socket;
   }
 
-  const std::string cgroup_ = "/sys/fs/cgroup/unified/keelson-dp-e" + std::to_string(::getpid());
-  TemporaryFolder folder_;
+  Bpffs bpffs_;
+  EmptyCgroup cgroup_;
   TemporaryFolder run_dir_;
   Namespace node_{"node"};
   Namespace pod_{"pod"};

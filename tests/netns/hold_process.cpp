@@ -8,13 +8,11 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
-#include <filesystem>
 
 #include "keelson_abi/abi.h"
 #include "link/seqpacket.h"
@@ -25,8 +23,7 @@ void run(const std::string& command) {
   ASSERT_EQ(std::system(command.c_str()), 0) << command;
 }
 
-Namespace::Namespace(const std::string& name)
-    : name_("keelson-dp-" + std::to_string(::getpid()) + "-" + name) {
+Namespace::Namespace(const std::string& name) : name_(scratch().prefix + "-" + name) {
   netns_test::run("ip netns add " + name_ + " && ip -n " + name_ + " link set lo up");
 }
 
@@ -127,16 +124,6 @@ void HoldProcess::kill() {
 
 HoldProcess::~HoldProcess() {
   kill();
-}
-
-TemporaryFolder::TemporaryFolder() : path_("/tmp/keelson-dp-XXXXXX") {
-  EXPECT_NE(::mkdtemp(path_.data()), nullptr);
-  ::chmod(path_.c_str(), 0755);  // tests reach it as other users
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
 }
 
 }  // namespace keelson::netns_test

@@ -8,13 +8,14 @@
 #include <string>
 
 #include "base/fd.h"
+#include "netns/scratch.h"
 
 namespace keelson::netns_test {
 
 // Runs a command line; a failure fails the test.
 void run(const std::string& command);
 
-// /run/netns/keelson-dp-<pid>-<name>, with lo up.
+// /run/netns/<scratch prefix>-<name>, with lo up.
 class Namespace {
  public:
   explicit Namespace(const std::string& name);
@@ -56,19 +57,6 @@ class HoldProcess {
  private:
   std::string run_dir_;
   pid_t pid_ = -1;
-};
-
-// A folder under /tmp, removed with its content.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
 };
 
 }  // namespace keelson::netns_test
