@@ -35,6 +35,16 @@ void add(Json& line, const char* name, const std::string& value) {
   if (!value.empty()) line[name] = value;
 }
 
+void add_http(Json& line, const AccessRecord::Http& http) {
+  line["method"] = http.method;
+  add(line, "authority", http.authority);
+  line["http_path"] = http.path;
+  line["status"] = http.status;
+  add(line, "rule", http.rule);
+  add(line, "backend", http.backend);
+  line["attempts"] = http.attempts;
+}
+
 }  // namespace
 
 std::string to_json_line(const AccessRecord& record) {
@@ -49,10 +59,11 @@ std::string to_json_line(const AccessRecord& record) {
   add(line, "destination_identity", record.destination_identity);
   add(line, "destination_address", record.destination_address);
   add(line, "service", record.service);
+  if (record.http) add_http(line, *record.http);
   add(line, "policy", record.policy);
   line["bytes_sent"] = record.bytes_sent;
   line["bytes_received"] = record.bytes_received;
-  line["duration_ms"] = record.duration.count();
+  line["duration_ms"] = static_cast<double>(record.duration.count()) / 1000;
   line["generation"] = record.generation;
   add(line, "detail", record.detail);
   return line.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -1,10 +1,11 @@
-// AccessLog: one JSON line for each connection or tunnel that has ended, and for each that was
-// refused. SpdlogAccessLog writes from a thread of its own through a bounded queue: a slow disk
-// drops the oldest lines and counts them, it never holds a worker up. Any thread.
+// AccessLog: one JSON line for each connection, tunnel or HTTP request that has ended, and for each
+// that was refused. SpdlogAccessLog writes from a thread of its own through a bounded queue: a slow
+// disk drops the oldest lines and counts them, it never holds a worker up. Any thread.
 #pragma once
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -34,11 +35,19 @@ struct AccessRecord {
   std::string service;          // "namespace/name", when one was dialled
   uint64_t bytes_sent = 0;      // towards the destination
   uint64_t bytes_received = 0;  // from it
-  std::chrono::milliseconds duration{0};
+  std::chrono::microseconds duration{0};
   Reason reason = Reason::none;
   std::string policy;  // that decided, if one did
   std::string detail;  // of an error
   uint64_t generation = 0;
+  struct Http {
+    std::string method, authority, path;  // without the query, which may hold secrets
+    uint16_t status = 0;                  // that the client got; 0: none
+    std::string rule;                     // of the route that matched: "shop/pay-canary#0"
+    std::string backend;                  // "shop/pay-v2:80"
+    unsigned attempts = 0;                // connections to endpoints that were tried
+  };
+  std::optional<Http> http;  // of a request
 };
 
 // Without the line's end. Invalid UTF-8 is replaced, not refused. Pure.

@@ -42,14 +42,10 @@ size_t Connection::run(size_t budget_bytes) {
     finish(cut_->reason, {});
     return 0;
   }
-  if (!relay_)
-    advance();  // may destroy this, or start the relay and wake
-  else {
-    const Relay::Progress progress = relay_->pump(budget_bytes);
-    on_relayed(progress);
-    return progress.bytes;
-  }
-  return 0;
+  if (!relay_) return advance(budget_bytes);  // may destroy this, or start the relay and wake
+  const Relay::Progress progress = relay_->pump(budget_bytes);
+  on_relayed(progress);
+  return progress.bytes;
 }
 
 void Connection::start_relay(std::unique_ptr<io::ByteStream> near,
@@ -86,14 +82,18 @@ void Connection::fail_with(const Error& why) {
 }
 
 void Connection::finish(Reason reason, std::string detail) {
-  services_.stats.count(reason);
-  record_.time = services_.clock.wall_now();
-  record_.duration =
-      std::chrono::duration_cast<std::chrono::milliseconds>(services_.clock.now() - since_);
   record_.reason = reason;
   record_.detail = std::move(detail);
-  services_.log.write(record_);
+  log(record_, since_);
   services_.connections.remove(*this);
+}
+
+void Connection::log(AccessRecord& record, MonotonicTime since) {
+  services_.stats.count(record.reason);
+  record.time = services_.clock.wall_now();
+  record.duration =
+      std::chrono::duration_cast<std::chrono::microseconds>(services_.clock.now() - since);
+  services_.log.write(record);
 }
 
 void keep_alive(int fd) noexcept {

@@ -56,19 +56,25 @@ class Connection : public hbone::Runnable {
   void cut(Reason why, std::string policy = {}) noexcept;
   // A new configuration is served: what is no longer allowed is cut.
   virtual void rejudge(const ServingConfig&) {}
+  // The process is about to end: finish what is under way, begin nothing new.
+  virtual void drain() {}
 
  protected:
   // Precondition: services.config is not null.
   Connection(const Services& services, Tenant& tenant, Path path);
 
-  // In a turn, until start_relay() or finish(); woken by whatever it waits for.
-  virtual void advance() = 0;
+  // In a turn, until start_relay() or finish(); woken by whatever it waits for. Returns how many
+  // bytes it moved; may destroy this.
+  virtual size_t advance(size_t budget_bytes) = 0;
   // Before the end of a connection that never came to relay: tells the side that waits.
   virtual void refuse(const Error& why) noexcept = 0;
 
   void start_relay(std::unique_ptr<io::ByteStream> near, std::unique_ptr<io::ByteStream> far);
-  // Logs and destroys this: the last call in advance().
+  // Each logs and destroys this: the last call in advance().
   void fail_with(const Error& why);
+  void finish(Reason reason, std::string detail);
+  // Counts and logs like finish(), but for one request of this connection, which goes on.
+  void log(AccessRecord& record, MonotonicTime since);
 
   const Services& services() const noexcept { return services_; }
   const ServingConfig& config() const noexcept { return *config_; }
@@ -82,7 +88,6 @@ class Connection : public hbone::Runnable {
   };
   size_t run(size_t budget_bytes) override;
   void on_relayed(Relay::Progress progress);
-  void finish(Reason reason, std::string detail);
 
   const Services& services_;
   Tenant& tenant_;

@@ -11,6 +11,7 @@ config::Stats sum(std::span<const Stats* const> workers) {
     total.handshakes_total += worker->handshakes_total.value();
     total.bytes_sent_total += worker->bytes_sent_total.value();
     total.bytes_received_total += worker->bytes_received_total.value();
+    total.requests_total += worker->requests_total.value();
   }
   for (const ReasonInfo& info : kReasons) {
     uint64_t count = 0;

@@ -38,6 +38,7 @@ class Stats {
   Counter handshakes_total;
   Counter bytes_sent_total;      // towards upstream
   Counter bytes_received_total;  // from upstream
+  Counter requests_total;
 
  private:
   std::array<Counter, KS_REASONS_MAX> reasons_;

@@ -86,7 +86,9 @@ Result<void> WorkerCore::admit(const std::shared_ptr<const config::LocalPod>& po
   if (scheduler_.tenant(pod->ns).connections >= kTenantConnectionsMax)
     return fail(Reason::connection_limit, ErrorSource::kInternal, pod->ns);
   if (role == KS_ROLE_OUTBOUND) {
-    auto connection = std::make_unique<OutboundConnection>(services_, pod, std::move(socket));
+    KS_ASSIGN(Capture capture, read_capture(services_, *pod, socket));
+    auto connection =
+        std::make_unique<OutboundConnection>(services_, pod, std::move(capture), std::move(socket));
     connections_.emplace(connection.get(), std::move(connection));
     return {};
   }

@@ -40,8 +40,8 @@ struct Workload {
 struct Service {
   std::string ns, name;
   uint16_t port = 0;
-  std::array<uint64_t, 2> ids = {0, 0};         // of this port by ks_family; 0: none
-  std::shared_ptr<const ServiceRoutes> routes;  // null: not routed per request
+  std::array<uint64_t, 2> ids = {0, 0};                   // of this port by ks_family; 0: none
+  std::shared_ptr<const ServiceRoutes> routes = nullptr;  // null: not routed per request
 };
 
 struct PolicySet {

@@ -63,7 +63,7 @@ InboundTunnel::~InboundTunnel() {
   services().stats.tunnels_active.subtract();
 }
 
-void InboundTunnel::advance() {
+void InboundTunnel::step() {
   if (!is_judged_) {
     is_judged_ = true;
     if (auto judged = judge(); !judged) return fail_with(judged.error());

@@ -25,7 +25,8 @@ class InboundTunnel final : public Connection {
   void rejudge(const ServingConfig& config) override;
 
  private:
-  void advance() override;
+  size_t advance(size_t) override { return step(), 0; }
+  void step();
   void refuse(const Error& why) noexcept override;
 
   Result<void> judge();

@@ -3,8 +3,7 @@
 // worker's. HTTP is not looked at.
 #pragma once
 
-#include "io/socket.h"
-#include "proxy/connection.h"
+#include "proxy/downstream/capture.h"
 
 namespace keelson::proxy {
 
@@ -12,21 +11,17 @@ class OutboundConnection final : public Connection {
  public:
   // `pod`: whose outbound listener accepted `socket`.
   OutboundConnection(const Services& services, std::shared_ptr<const config::LocalPod> pod,
-                     io::Socket socket);
+                     Capture capture, io::Socket socket);
 
  private:
-  struct Destination {
-    Endpoint endpoint;
-    const config::Workload* workload;  // of config()
-    std::string host;                  // of the Service that was dialled; may be empty
-  };
-  void advance() override;
+  size_t advance(size_t) override { return step(), 0; }
+  void step();
   void refuse(const Error& why) noexcept override;
 
-  Result<Destination> resolve();
   Result<void> open_tunnel();
 
   const std::shared_ptr<const config::LocalPod> pod_;
+  const Capture capture_;
   io::Socket socket_;
   std::unique_ptr<hbone::Pool::Pending> pending_;
   std::optional<Result<std::unique_ptr<hbone::Tunnel>>> tunnel_;

@@ -28,7 +28,7 @@ TEST(AccessLog, WritesOneJsonObject) {
   EXPECT_EQ(to_json_line(record()),
             R"({"time":"2023-11-14T22:13:20.123Z","path":"inbound","reason":"policy_denied",)"
             R"("source":"shop/cart","source_identity":"spiffe://cluster.local/ns/shop/sa/cart",)"
-            R"("policy":"shop/deny-all","bytes_sent":12,"bytes_received":0,"duration_ms":34,)"
+            R"("policy":"shop/deny-all","bytes_sent":12,"bytes_received":0,"duration_ms":34.0,)"
             R"("generation":5})");
 }
 
