@@ -25,6 +25,7 @@ Reconciler::Reconciler(Parts parts, compile::NodeFacts facts)
 
 void Reconciler::reconcile(std::shared_ptr<const model::Snapshot> snapshot) {
   snapshot_ = std::move(snapshot);
+  if (!error_) logged_error_.clear();
   error_.reset();
   PodSelection selection = select_pods(*snapshot_, facts_.node_name);
   refused_ = std::move(selection.refused);
@@ -126,8 +127,11 @@ void Reconciler::write_node_state() {
 }
 
 void Reconciler::note_error(Error error) {
-  spdlog::error("component=reconciler reason={} msg=\"{}\"", reason_name(error.reason),
-                error.message());
+  // Tried again several times a second while hold is away: said once.
+  if (logged_error_ != error.message())
+    spdlog::error("component=reconciler reason={} msg=\"{}\"", reason_name(error.reason),
+                  error.message());
+  logged_error_ = error.message();
   if (!error_) error_ = std::move(error);
 }
 

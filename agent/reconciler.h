@@ -75,6 +75,7 @@ class Reconciler {
   std::map<std::string, Leaving> leaving_;  // by uid
   std::vector<RefusedPod> refused_;
   std::optional<Error> error_;
+  std::string logged_error_;  // of this row of failures
   uint64_t connections_cut_ = 0;
   bool has_applied_ = false;
 };

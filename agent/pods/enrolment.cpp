@@ -36,6 +36,12 @@ Result<void> check_addresses(const WantedPod& wanted, const compile::LocalPod& f
   return {};
 }
 
+// It says nothing about the pod: hold was away, or another one answered half-way.
+bool is_holds_trouble(const Error& error) {
+  return error.reason == Reason::hold_unreachable || error.reason == Reason::hold_refused ||
+         error.reason == Reason::pod_unknown;
+}
+
 constexpr ks_role kListenerRoles[] = {KS_ROLE_OUTBOUND, KS_ROLE_HBONE, KS_ROLE_PLAIN};
 
 }  // namespace
@@ -68,28 +74,29 @@ bool Enrolment::reconcile(const std::vector<WantedPod>& wanted) {
       ++pod;
     }
   }
-  if (look_for_orphans_) find_orphans(wanted);
+  std::vector<WantedPod> due;
   for (const WantedPod& pod : wanted) {
     const auto failed = failed_.find(pod.uid);
     const bool waits = failed != failed_.end() && failed->second.retry_at > clock_.now() &&
                        failed->second.wanted.netns_path == pod.netns_path;
-    if (!enrolled_.contains(pod.uid) && !waits) changed |= try_enrol(pod);
+    if (!enrolled_.contains(pod.uid) && !waits) due.push_back(pod);
   }
+  changed |= try_enrol_all(due);
+  if (look_for_orphans_) find_orphans(wanted);
   return changed;
 }
 
 bool Enrolment::retry() {
+  std::vector<WantedPod> due;
+  for (const auto& [uid, failed] : failed_)
+    if (failed.retry_at <= clock_.now() && !enrolled_.contains(uid)) due.push_back(failed.wanted);
+  const bool changed = try_enrol_all(due);
   if (look_for_orphans_) {
     std::vector<WantedPod> wanted;
     for (const auto& [uid, pod] : enrolled_) wanted.push_back(pod.wanted);
     for (const auto& [uid, pod] : failed_) wanted.push_back(pod.wanted);
     find_orphans(wanted);
   }
-  std::vector<WantedPod> due;
-  for (const auto& [uid, failed] : failed_)
-    if (failed.retry_at <= clock_.now() && !enrolled_.contains(uid)) due.push_back(failed.wanted);
-  bool changed = false;
-  for (const WantedPod& pod : due) changed |= try_enrol(pod);
   return changed;
 }
 
@@ -122,6 +129,13 @@ Result<void> Enrolment::meet_hold() {
 // Pods that hold or the kernel still have and nobody wants (this agent was restarted, or enrolment
 // stopped half-way) are taken out like any leaving pod.
 void Enrolment::find_orphans(const std::vector<WantedPod>& wanted) {
+  // A wanted pod that hold could not be asked about may be in the kernel: only with hold's answer
+  // is its cookie known. To take it for an orphan would end its policies and send to it in the
+  // clear.
+  const bool is_one_unasked = std::any_of(failed_.begin(), failed_.end(), [this](const auto& each) {
+    return !enrolled_.contains(each.first) && is_holds_trouble(each.second.error);
+  });
+  if (is_one_unasked) return;
   const auto listed = hold_.list_all();
   if (!listed) return;  // hold does not answer: try_enrol reports it, the next call tries again
   std::set<std::string_view> uids;
@@ -153,6 +167,22 @@ void Enrolment::find_orphans(const std::vector<WantedPod>& wanted) {
   release_unused_slots();
   look_for_orphans_ = false;
   orphans_found_ = true;
+}
+
+bool Enrolment::try_enrol_all(const std::vector<WantedPod>& wanted) {
+  bool changed = false;
+  for (const WantedPod& pod : wanted) {
+    changed |= try_enrol(pod);
+    const auto failed = failed_.find(pod.uid);
+    if (failed == failed_.end() || failed->second.error.reason != Reason::hold_unreachable)
+      continue;
+    // The others would wait as long for the same answer, and the agent's loop with them.
+    const Error away = failed->second.error;
+    for (const WantedPod& other : wanted)
+      if (!enrolled_.contains(other.uid) && other.uid != pod.uid) note_failure(other, away);
+    return changed;
+  }
+  return changed;
 }
 
 bool Enrolment::try_enrol(const WantedPod& wanted) {
@@ -251,11 +281,16 @@ void Enrolment::release_unused_slots() {
 }
 
 void Enrolment::note_failure(const WantedPod& wanted, Error error) {
-  auto [entry, added] = failed_.try_emplace(wanted.uid);
-  Failed& failed = entry->second;
+  Failed& failed = failed_[wanted.uid];
   failed.wanted = wanted;
   failed.error = std::move(error);
-  failed.pause = added ? options_.retry_first : std::min(failed.pause * 2, options_.retry_max);
+  if (is_holds_trouble(failed.error)) {
+    failed.retry_at = clock_.now() + options_.retry_hold;
+    return;
+  }
+  failed.pause = failed.pause == failed.pause.zero()
+                     ? options_.retry_first
+                     : std::min(failed.pause * 2, options_.retry_max);
   failed.retry_at = clock_.now() + failed.pause;
 }
 
@@ -289,7 +324,7 @@ bool Enrolment::self_check() {
   const auto met = meet_hold();
   if (!met)
     for (const auto& [uid, pod] : enrolled_) note_failure(pod.wanted, met.error());
-  for (const WantedPod& pod : again) try_enrol(pod);
+  try_enrol_all(again);
   return changed;
 }
 

@@ -42,6 +42,8 @@ struct EnrolmentOptions {
   std::chrono::seconds grace{30};  // ks_pod.grace_until_ns of a newly enrolled pod
   std::chrono::seconds retry_first{1};
   std::chrono::seconds retry_max{30};
+  // Without growing: a hold that is back must not be waited for, and to ask an absent one is cheap.
+  std::chrono::milliseconds retry_hold{200};
 };
 
 class Enrolment {
@@ -67,8 +69,8 @@ class Enrolment {
   // True: open_pods() changed.
   bool release_retired(const std::function<bool(uint64_t netns_cookie)>& rows_gone);
 
-  // False after a restart while hold does not answer: pods() lacks pods whose rows are in the
-  // kernel, and applying it would take them out of the mesh.
+  // False after a restart until hold has answered for every wanted pod: pods() lacks pods whose
+  // rows are in the kernel, and applying it would take them out of the mesh.
   bool is_ready_to_apply() const noexcept { return orphans_found_; }
   std::vector<compile::LocalPod> pods() const;       // by uid
   std::vector<compile::LocalPod> open_pods() const;  // joining, then leaving
@@ -98,7 +100,8 @@ class Enrolment {
 
   Result<void> meet_hold();
   void find_orphans(const std::vector<WantedPod>& wanted);
-  bool try_enrol(const WantedPod& wanted);  // true: enrolled
+  bool try_enrol_all(const std::vector<WantedPod>& wanted);  // true: at least one is enrolled
+  bool try_enrol(const WantedPod& wanted);                   // true: enrolled
   Result<Enrolled> enrol(const WantedPod& wanted);
   Result<void> attach(const Enrolled& pod);
   bool give_up_joining(const Enrolled& pod);  // true: nothing is left of it

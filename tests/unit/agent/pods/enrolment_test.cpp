@@ -242,6 +242,47 @@ TEST_F(EnrolmentTest, nothing_may_be_applied_after_a_restart_until_hold_has_answ
   EXPECT_TRUE(enrolment_.is_ready_to_apply());
 }
 
+// A pod of an earlier agent was taken for an orphan when hold came back before its next try: its
+// policies ended and other nodes sent to it in the clear.
+TEST_F(EnrolmentTest, a_pod_that_a_new_hold_was_not_yet_asked_about_is_no_orphan) {
+  compile::Rows rows;
+  ks_pod row{};
+  row.slot = 7;
+  rows[{compile::MapId::kPod, compile::bytes_of(uint64_t{100})}] = compile::bytes_of(row);
+  enrolment_.recover(rows);
+  hold_.reachable = false;
+  settle({a_, b_});
+  hold_.reachable = true;  // a new one: it knows no pod
+  settle({a_, b_});
+  EXPECT_FALSE(enrolment_.is_ready_to_apply());
+  EXPECT_EQ(enrolment_.leaving(), 0U);
+  EXPECT_EQ(*enrolment_.next_retry(), clock_.now() + std::chrono::milliseconds(200));
+  clock_.advance(std::chrono::milliseconds(200));
+  settle({a_, b_});
+  EXPECT_TRUE(enrolment_.is_ready_to_apply());
+  EXPECT_EQ(enrolment_.leaving(), 0U);
+  ASSERT_EQ(enrolment_.pods().size(), 2U);
+  EXPECT_EQ(enrolment_.pods()[0].slot, 7U);
+}
+
+TEST_F(EnrolmentTest, a_pod_whose_enrolment_a_dying_hold_broke_is_no_orphan) {
+  compile::Rows rows;
+  rows[{compile::MapId::kPod, compile::bytes_of(uint64_t{100})}] = compile::bytes_of(ks_pod{});
+  enrolment_.recover(rows);
+  hold_.dies_after_register = true;
+  settle({a_});
+  EXPECT_FALSE(enrolment_.is_ready_to_apply());
+  EXPECT_EQ(enrolment_.leaving(), 0U);
+  EXPECT_EQ(enrolment_.problems()[0].error.reason, Reason::pod_unknown);
+}
+
+TEST_F(EnrolmentTest, an_absent_hold_is_asked_for_one_pod_not_for_each) {
+  hold_.reachable = false;
+  settle({a_, b_});
+  EXPECT_EQ(hold_.asked_in_vain, 1);
+  EXPECT_EQ(enrolment_.problems().size(), 2U);
+}
+
 TEST_F(EnrolmentTest,
        a_restarted_hold_gets_its_pods_and_listeners_back_before_it_may_make_new_ones) {
   settle({a_});

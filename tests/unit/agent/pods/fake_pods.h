@@ -48,7 +48,10 @@ class FakeHold final : public link::Hold {
     return {};
   }
   Result<link::Registration> register_pod(std::string_view pod, std::string_view path) override {
-    if (!reachable) return away();
+    if (!reachable) {
+      ++asked_in_vain;
+      return away();
+    }
     const auto found = netns.find(path);
     if (found == netns.end())
       return fail(Reason::netns_invalid, ErrorSource::kKernel, std::string(path));
@@ -69,6 +72,7 @@ class FakeHold final : public link::Hold {
     return {};
   }
   Result<link::PodListeners> listeners(std::string_view) override {
+    if (dies_after_register) return fail(Reason::pod_unknown, ErrorSource::kInternal, "");
     if (!has_tag_map) return fail(Reason::hold_refused, ErrorSource::kInternal, "no tag map");
     link::PodListeners made;
     for (Fd& fd : made) fd = some_fd();
@@ -101,6 +105,8 @@ class FakeHold final : public link::Hold {
   }
 
   bool reachable = true;
+  bool dies_after_register = false;  // its successor answers the rest
+  int asked_in_vain = 0;             // register_pod
   bool has_tag_map = false;
   uint64_t connection = 1;
   std::map<std::string, Netns, std::less<>> netns;
