@@ -93,6 +93,7 @@ json Supervisor::handle_kill(const json& request) {
   int old_pid = child->process.id.pid;
   if (auto told = signal_process(child->process.id, request.value("signal", SIGKILL)); !told)
     return refusal(describe(told.error()));
+  child->was_killed = true;
   return {{"ok", true}, {"pid", old_pid}, {"text", fmt::format("killed process {}\n", old_pid)}};
 }
 

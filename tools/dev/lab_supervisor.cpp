@@ -300,7 +300,8 @@ void Supervisor::on_child_end(const std::string& name, Child& child) {
   ::unlink(child.pid_file.c_str());
   fmt::print(stderr, "{}: {}\n", name, child.last_failure);
   bool was_stable = clock_.now() - child.started >= kStableAfter;
-  child.quick_ends = was_stable ? 0 : child.quick_ends + 1;
+  const bool was_killed = std::exchange(child.was_killed, false);
+  child.quick_ends = was_stable || was_killed ? 0 : child.quick_ends + 1;
   ++child.restarts;
   // kubelet's back-off starts at 10 s; a lab is for the impatient.
   std::chrono::milliseconds wait = kBackoffFirst;

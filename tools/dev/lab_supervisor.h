@@ -37,7 +37,8 @@ class Supervisor {
     std::string pod;        // empty: a component
     bool is_wanted = true;  // restart when it ends
     bool is_running = false;
-    int quick_ends = 0;  // in a row; the back-off grows with them
+    int quick_ends = 0;       // in a row; the back-off grows with them
+    bool was_killed = false;  // by a request: that is no crash to back off from
     int restarts = 0;
     MonotonicTime started{};
     MonotonicTime next_start{};
