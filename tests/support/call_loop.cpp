@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "support/netns_thread.h"
 
@@ -15,11 +17,21 @@ std::string CallTally::text() const {
       succeeded, refused, reset, cut_short, timed_out, corrupted, last_failure);
 }
 
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+milliseconds since(steady_clock::time_point start) {
+  return std::chrono::duration_cast<milliseconds>(steady_clock::now() - start);
+}
+
+}  // namespace
+
 void make_call(const Call& call, CallTally& tally) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = steady_clock::now();
   const auto failed = [&](size_t& count, const char* where, int error) {
-    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
-        std::chrono::steady_clock::now() - start);
+    const milliseconds took = since(start);
     ++count;
     tally.last_failure =
         fmt::format("{}: {} after {} ms", where, std::strerror(error), took.count());
@@ -53,17 +65,23 @@ void CallLoop::run(const std::string& netns_path) {
   while (!is_ending_) {
     CallTally tally = tally_;
     lock.unlock();
+    const auto start = steady_clock::now();
     make_call(call_, tally);
     lock.lock();
-    const bool has_failed = tally.failed() > tally_.failed();
     tally_ = std::move(tally);
-    if (has_failed) ended_.wait_for(lock, call_.pause, [this] { return is_ending_; });
+    longest_ = std::max(longest_, since(start));
+    ended_.wait_for(lock, call_.pause, [this] { return is_ending_; });
   }
 }
 
 CallTally CallLoop::tally() const {
   std::lock_guard lock(mutex_);
   return tally_;
+}
+
+milliseconds CallLoop::take_longest() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(longest_, milliseconds{0});
 }
 
 CallTally CallLoop::stop() {
