@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <ctime>
 
 #include "document/parse.h"
 #include "model/decode_kinds.h"
@@ -28,19 +29,29 @@ struct KindRow {
   bool is_namespaced;
   bool is_strict;  // an unknown field refuses the object
   bool is_policy;  // a bad one needs a stand-in
+  bool has_copy;   // its last good version survives a restart
   DecodeKind decode;
 };
 
 constexpr auto kKinds = std::to_array<KindRow>({
-    {"Namespace", Kind::kNamespace, "", {"v1"}, false, false, false, as_any<decode_namespace>},
-    {"Node", Kind::kNode, "", {"v1"}, false, false, false, as_any<decode_node>},
-    {"Pod", Kind::kPod, "", {"v1"}, true, false, false, as_any<decode_pod>},
-    {"Service", Kind::kService, "", {"v1"}, true, false, false, as_any<decode_service>},
+    {"Namespace",
+     Kind::kNamespace,
+     "",
+     {"v1"},
+     false,
+     false,
+     false,
+     false,
+     as_any<decode_namespace>},
+    {"Node", Kind::kNode, "", {"v1"}, false, false, false, false, as_any<decode_node>},
+    {"Pod", Kind::kPod, "", {"v1"}, true, false, false, false, as_any<decode_pod>},
+    {"Service", Kind::kService, "", {"v1"}, true, false, false, false, as_any<decode_service>},
     {"ServiceAccount",
      Kind::kServiceAccount,
      "",
      {"v1"},
      true,
+     false,
      false,
      false,
      as_any<decode_service_account>},
@@ -51,11 +62,13 @@ constexpr auto kKinds = std::to_array<KindRow>({
      true,
      false,
      false,
+     false,
      as_any<decode_endpoint_slice>},
     {"AuthorizationPolicy",
      Kind::kAuthorizationPolicy,
      "security.istio.io",
      {"v1", "v1beta1"},
+     true,
      true,
      true,
      true,
@@ -67,13 +80,24 @@ constexpr auto kKinds = std::to_array<KindRow>({
      true,
      true,
      true,
+     true,
      as_any<decode_peer_authentication>},
+    {"HTTPRoute",
+     Kind::kHttpRoute,
+     "gateway.networking.k8s.io",
+     {"v1", "v1beta1"},
+     true,
+     true,
+     false,
+     true,
+     as_any<decode_http_route>},
     {"NodeState",
      Kind::kNodeState,
      "keelson.dev",
      {"v1alpha1"},
      false,
      true,
+     false,
      false,
      as_any<decode_node_state>},
 });
@@ -133,6 +157,19 @@ std::optional<Labels> selector_of(const AnyObject& object) {
   if (const auto* policy = std::get_if<Shared<AuthorizationPolicy>>(&object))
     return (*policy)->selector;
   if (const auto* peer = std::get_if<Shared<PeerAuthentication>>(&object)) return (*peer)->selector;
+  return std::nullopt;
+}
+
+// RFC 3339, as Kubernetes writes it: "2026-08-21T10:00:00Z". Absent and null say nothing.
+std::optional<int64_t> decode_creation_time(FieldReader& metadata) {
+  const Value* value = metadata.find("creationTimestamp");
+  if (value == nullptr || value->is_null()) return std::nullopt;
+  std::tm time{};
+  const char* rest = ::strptime(value->text().c_str(), "%Y-%m-%dT%H:%M:%S", &time);
+  if (rest != nullptr && std::string_view(rest) == "Z") return ::timegm(&time);
+  metadata.context().warn(Reason::bad_value, value->line(),
+                          "metadata.creationTimestamp '" + value->text() + "' is not a time in UTC",
+                          "write it like 2026-08-21T10:00:00Z, or leave it out");
   return std::nullopt;
 }
 
@@ -280,12 +317,12 @@ ObjectMeta FileDecoder::decode_meta(const KindRow& row, FieldReader& root, bool*
   context.object = meta.key.to_string();
   if (!metadata) return meta;
   meta.uid = metadata->string("uid").value_or("");
+  meta.created = decode_creation_time(*metadata);
   meta.labels = metadata->labels("labels").value_or(Labels{});
   meta.annotations = metadata->annotations("annotations").value_or(Labels{});
   for (const std::string_view known :
-       {"creationTimestamp", "resourceVersion", "generation", "managedFields", "ownerReferences",
-        "finalizers", "generateName", "deletionTimestamp", "deletionGracePeriodSeconds",
-        "selfLink"})
+       {"resourceVersion", "generation", "managedFields", "ownerReferences", "finalizers",
+        "generateName", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"})
     metadata->find(known);
   if (row.is_strict) metadata->refuse_unknown();
   return meta;
@@ -313,7 +350,7 @@ void FileDecoder::decode_as(const KindRow& row, FieldReader& root, const Value& 
   decoded.where = meta.where;
   decoded.unnamed = !named;
   AnyObject object = row.decode(root, meta);
-  if (row.is_policy) decoded.text = document.to_json();
+  if (row.has_copy) decoded.text = document.to_json();
   if (!context.bad)
     decoded.object = std::move(object);
   else if (row.is_policy)

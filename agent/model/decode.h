@@ -1,8 +1,8 @@
 // decode: the text of one file -> typed objects. Core kinds ignore fields they do not know; policy
-// kinds (AuthorizationPolicy, PeerAuthentication, NodeState) refuse the object for one, because a
-// misspelt field would weaken it silently. A bad object is still named, so that the store can keep
-// its last good version, and a bad policy brings the object that stands in for it (`fallback`),
-// which denies. Pure, any thread.
+// and route kinds (AuthorizationPolicy, PeerAuthentication, HTTPRoute, NodeState) refuse the object
+// for one, because a misspelt field would weaken it silently. A bad object is still named, so that
+// the store can keep its last good version, and a bad policy brings the object that stands in for
+// it (`fallback`), which denies. Pure, any thread.
 #pragma once
 
 #include <memory>
@@ -24,7 +24,7 @@ using Shared = std::shared_ptr<const T>;
 using AnyObject =
     std::variant<Shared<Namespace>, Shared<Node>, Shared<Pod>, Shared<Service>,
                  Shared<EndpointSlice>, Shared<ServiceAccount>, Shared<AuthorizationPolicy>,
-                 Shared<PeerAuthentication>, Shared<NodeState>>;
+                 Shared<PeerAuthentication>, Shared<HttpRoute>, Shared<NodeState>>;
 
 bool same_content(const AnyObject& a, const AnyObject& b);
 
@@ -38,7 +38,7 @@ struct DecodedObject {
   // made-up name ("unreadable-at-FILE-LINE") and the namespace "default", as kubectl would use.
   std::optional<AnyObject> fallback;
   bool unnamed = false;  // `key` has a made-up name
-  std::string text;      // policy kinds: the object as one line of JSON, for the last good copy
+  std::string text;  // policies and routes: the object as one line of JSON, for the last good copy
 };
 
 struct DecodedFile {

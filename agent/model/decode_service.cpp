@@ -64,7 +64,9 @@ void decode_ports(FieldReader& spec, Service& service) {
       entry.refuse(Reason::missing_field, entry.line(), "port", "is missing", "add it");
     port.port = number.value_or(0);
     decode_target_port(entry, port);
-    port.app_protocol = protocol_of(entry.string("appProtocol"), port.name);
+    const auto app_protocol = entry.string("appProtocol");
+    port.app_protocol = protocol_of(app_protocol, port.name);
+    port.is_declared = app_protocol.has_value();
     if (port.name.empty() && ports->size() > 1)
       entry.refuse(Reason::missing_field, entry.line(), "name", "is missing",
                    "name every port of a Service with more than one");

@@ -44,6 +44,11 @@ void DecodeContext::warn(Reason reason, uint32_t line, std::string message, std:
       {Severity::kWarning, reason, {file, line}, object, std::move(message), std::move(fix)});
 }
 
+void DecodeContext::inform(Reason reason, uint32_t line, std::string message, std::string fix) {
+  findings->push_back(
+      {Severity::kInfo, reason, {file, line}, object, std::move(message), std::move(fix)});
+}
+
 FieldReader::FieldReader(DecodeContext& context, const Value& value, std::string path)
     : context_(context), value_(&value), path_(std::move(path)) {
   if (value.is_mapping()) return;

@@ -27,6 +27,7 @@ struct DecodeContext {
 
   void refuse(Reason reason, uint32_t line, std::string message, std::string fix);  // sets bad
   void warn(Reason reason, uint32_t line, std::string message, std::string fix);
+  void inform(Reason reason, uint32_t line, std::string message, std::string fix);
 };
 
 class FieldReader {

@@ -3,7 +3,7 @@
 // document Value and report every other field. Immutable once stored; shared by pointer between
 // snapshots. Equality is how the store sees that nothing changed. A list that matters when absent
 // (policy rules) is optional: missing, null and empty differ. References: Kubernetes v1.30 core/v1
-// and discovery.k8s.io/v1; Istio security.istio.io/v1.
+// and discovery.k8s.io/v1; Istio security.istio.io/v1; Gateway API gateway.networking.k8s.io/v1.
 #pragma once
 
 #include <chrono>
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/ip_address.h"
+#include "config/routes.h"
 #include "model/finding.h"
 
 namespace keelson::model {
@@ -47,6 +48,7 @@ using Labels = std::map<std::string, std::string>;
 struct ObjectMeta {
   ObjectKey key;
   std::string uid;
+  std::optional<int64_t> created;  // metadata.creationTimestamp, seconds since 1970
   Labels labels;
   Labels annotations;
   SourceRef where;
@@ -104,6 +106,7 @@ struct ServicePort {
   std::string target_name;
   bool is_tcp = true;
   AppProtocol app_protocol = AppProtocol::kTcp;  // appProtocol, else the port name's prefix
+  bool is_declared = false;                      // appProtocol is set
   friend bool operator==(const ServicePort&, const ServicePort&) = default;
 };
 
@@ -199,6 +202,44 @@ struct PeerAuthentication {
   MtlsMode mode = MtlsMode::kUnset;
   std::map<uint16_t, MtlsMode> port_modes;  // only honoured with a selector, as in Istio
   friend bool operator==(const PeerAuthentication&, const PeerAuthentication&) = default;
+};
+
+// ---- routes ----------------------------------------------------------------------------------
+
+struct RouteParent {  // a Service; other parents are not ours and not kept
+  std::string ns, name;
+  uint16_t port = 0;    // 0: every port
+  std::string section;  // a port's name; empty: any
+  uint32_t line = 0;
+  friend bool operator==(const RouteParent&, const RouteParent&) = default;
+};
+
+struct RouteBackendRef {
+  std::string kind = "Service";  // another one ("GROUP/KIND"): the backend is invalid
+  std::string ns, name;
+  uint16_t port = 0;
+  uint32_t weight = 1;
+  config::HeaderModifier request_headers, response_headers;
+  uint32_t line = 0;
+  friend bool operator==(const RouteBackendRef&, const RouteBackendRef&) = default;
+};
+
+struct HttpRouteRule {
+  std::string name;                           // may be empty
+  std::vector<config::RequestMatch> matches;  // any of them; never empty
+  config::HeaderModifier request_headers, response_headers;
+  std::optional<config::Redirect> redirect;
+  std::optional<config::Rewrite> rewrite;
+  std::vector<RouteBackendRef> backends;
+  std::chrono::milliseconds request_timeout{0}, backend_timeout{0};  // 0: none
+  friend bool operator==(const HttpRouteRule&, const HttpRouteRule&) = default;
+};
+
+struct HttpRoute {
+  ObjectMeta meta;
+  std::vector<RouteParent> parents;  // none: the route concerns no Service, and has no rules here
+  std::vector<HttpRouteRule> rules;
+  friend bool operator==(const HttpRoute&, const HttpRoute&) = default;
 };
 
 // ---- NodeState (keelson.dev/v1alpha1) ----------------------------------------------------------

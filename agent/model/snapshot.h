@@ -25,6 +25,7 @@ struct Snapshot {
   ObjectMap<ServiceAccount> service_accounts;
   ObjectMap<AuthorizationPolicy> authorization_policies;
   ObjectMap<PeerAuthentication> peer_authentications;
+  ObjectMap<HttpRoute> http_routes;
   ObjectMap<NodeState> node_states;
 };
 

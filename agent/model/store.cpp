@@ -28,6 +28,7 @@ struct PlaceObject {
   void operator()(const Shared<PeerAuthentication>& o) const {
     snapshot.peer_authentications[key] = o;
   }
+  void operator()(const Shared<HttpRoute>& o) const { snapshot.http_routes[key] = o; }
   void operator()(const Shared<NodeState>& o) const { snapshot.node_states[key] = o; }
 };
 
@@ -36,7 +37,8 @@ bool same_objects(const Snapshot& a, const Snapshot& b) {
          a.services == b.services && a.endpoint_slices == b.endpoint_slices &&
          a.service_accounts == b.service_accounts &&
          a.authorization_policies == b.authorization_policies &&
-         a.peer_authentications == b.peer_authentications && a.node_states == b.node_states;
+         a.peer_authentications == b.peer_authentications && a.http_routes == b.http_routes &&
+         a.node_states == b.node_states;
 }
 
 const SourceRef& place_of(const AnyObject& object) {

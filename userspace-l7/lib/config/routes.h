@@ -116,6 +116,7 @@ struct ServiceRoutes {
 struct EndpointSet {
   std::string service;  // "shop/pay-v2:80"
   std::vector<Endpoint> endpoints;
+  friend bool operator==(const EndpointSet&, const EndpointSet&) = default;
 };
 
 }  // namespace keelson::config
