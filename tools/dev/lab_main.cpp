@@ -6,12 +6,14 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 
 #include "lab_cleanup.h"
 #include "lab_client.h"
 #include "lab_command.h"
+#include "lab_ready.h"
 #include "lab_supervisor.h"
 
 namespace {
@@ -19,6 +21,7 @@ namespace {
 using namespace keelson;
 using namespace keelson::lab;
 
+constexpr std::chrono::seconds kReadyPatience{20};
 constexpr int kFine = 0, kFailed = 1, kBadUsage = 2, kCannotReach = 3;
 
 int report(const Error& error) {
@@ -97,6 +100,7 @@ int up(Options& options) {
   if (options.foreground) return supervise(options);
   auto done = client.up({options.manifests, false});
   if (!done) return report(done.error());
+  if (auto ready = wait_ready(options.layout, kReadyPatience); !ready) return report(ready);
   fmt::print("lab {} is up: `lab status` shows it, `lab down` removes it\n", options.layout.prefix);
   return kFine;
 }
@@ -191,7 +195,8 @@ void add_commands(CLI::App& app, Options& options, std::function<int()>& action)
   for (const char* name : {"up", "supervise"}) {
     bool is_up = std::string_view(name) == "up";
     CLI::App* sub =
-        command(name, is_up ? "build the lab and keep it up" : "", is_up ? up : supervise);
+        command(name, is_up ? "build the lab, wait until its agents are ready, keep it up" : "",
+                is_up ? up : supervise);
     sub->add_option("--manifests", options.manifests, "folder of manifests")
         ->check(CLI::ExistingDirectory);
     sub->add_option("--nodes", options.layout.nodes, "names of one or two nodes")->delimiter(',');
