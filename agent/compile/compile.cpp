@@ -7,6 +7,7 @@
 #include "compile/peer_authentication.h"
 #include "compile/policy.h"
 #include "compile/proxy_config.h"
+#include "compile/route.h"
 #include "compile/service.h"
 #include "compile/workload.h"
 
@@ -20,7 +21,12 @@ struct Compiler::Cache {
     Slices slices;
     ServiceUnit unit;
   };
+  struct CachedRoutes {
+    std::vector<std::shared_ptr<const void>> inputs;
+    RouteUnit unit;
+  };
   std::map<model::ObjectKey, CachedService> services;
+  std::map<ServiceName, CachedRoutes> routes;  // by the parent's name
   std::map<Policies, PolicySet> policy_sets;
   // What every policy set also depends on.
   std::vector<std::string> known_principals;
@@ -47,12 +53,26 @@ void add_rows(Plan& plan, const RowList& rows) {
   for (const auto& [key, value] : rows) plan.rows.emplace(key, value);
 }
 
+using RoutedPorts = std::map<uint16_t, std::shared_ptr<const config::ServiceRoutes>>;
+
+// The kernel captures what a route concerns, and nothing else.
+std::string with_route_flag(const RowKey& key, const std::string& value,
+                            const RoutedPorts& routed) {
+  if (key.map != MapId::kService || !routed.contains(value_of<ks_service_key>(key.key).port))
+    return value;
+  auto row = value_of<ks_service>(value);
+  row.flags |= KS_SERVICE_L7;
+  return bytes_of(row);
+}
+
 // Two Services with one address and port: the first by key has it.
-void add_service(Plan& plan, const model::Service& service, const ServiceUnit& unit) {
+void add_service(Plan& plan, const model::Service& service, const ServiceUnit& unit,
+                 const RoutedPorts& routed) {
   for (const uint64_t id : unit.ids)
     add_name(plan.names.services, id, service.meta.key.ns + "/" + service.meta.key.name,
              plan.findings);
-  for (const auto& [key, value] : unit.rows) {
+  for (const auto& [key, unrouted] : unit.rows) {
+    const std::string value = with_route_flag(key, unrouted, routed);
     const auto [at, added] = plan.rows.emplace(key, value);
     if (added || at->second == value || key.map != MapId::kService) continue;
     const auto taken = value_of<ks_service_key>(key.key);
@@ -93,7 +113,29 @@ std::vector<std::string> principals_of(const std::vector<Peer>& known) {
   return principals;
 }
 
-void compile_services(Plan& plan, const model::Snapshot& snapshot, auto& cache) {
+void compile_all_routes(Plan& plan, const model::Snapshot& snapshot, auto& cache) {
+  decltype(cache.routes) next;
+  for (const auto& [parent, routes] : group_routes(snapshot)) {
+    auto inputs = route_inputs(snapshot, parent, routes);
+    auto old = cache.routes.extract(parent);
+    if (!old.empty() && old.mapped().inputs == inputs) {
+      cache.work.reused++;
+      next.insert(next.end(), std::move(old));
+    } else {
+      cache.work.compiled++;
+      next.emplace_hint(next.end(), parent,
+                        typename decltype(next)::mapped_type{
+                            std::move(inputs), compile_routes(snapshot, parent, routes)});
+    }
+    append(plan.findings, next.at(parent).unit.findings);
+  }
+  cache.routes = std::move(next);
+}
+
+// After compile_all_routes.
+ProxyServices compile_services(Plan& plan, const model::Snapshot& snapshot, auto& cache) {
+  ProxyServices proxy_services;
+  const RoutedPorts no_routes;
   SlicesByService groups = group_slices(snapshot);
   decltype(cache.services) next;
   for (const auto& [key, service] : snapshot.services) {
@@ -108,9 +150,19 @@ void compile_services(Plan& plan, const model::Snapshot& snapshot, auto& cache) 
       next.emplace_hint(next.end(), key,
                         typename decltype(next)::mapped_type{service, slices, std::move(unit)});
     }
-    add_service(plan, *service, next.at(key).unit);
+    const auto routes = cache.routes.find(ServiceName{key.ns, key.name});
+    const RoutedPorts& routed =
+        routes == cache.routes.end() ? no_routes : routes->second.unit.ports;
+    const ServiceUnit& unit = next.at(key).unit;
+    add_service(plan, *service, unit, routed);
+    for (const ServicePortUnit& port : unit.ports) {
+      const auto found = routed.find(port.port);
+      proxy_services.push_back(
+          {key.ns, key.name, port, found == routed.end() ? nullptr : found->second});
+    }
   }
   cache.services = std::move(next);
+  return proxy_services;
 }
 
 // Compiles the set of each workload and notes its id there.
@@ -174,7 +226,8 @@ Plan Compiler::compile(const model::Snapshot& snapshot, const NodeFacts& facts) 
   const std::vector<Peer> known = known_identities(snapshot, facts.trust_domain);
   std::vector<Workload> workloads = local_workloads(snapshot, facts);
   add_identity_names(plan, known);
-  compile_services(plan, snapshot, *cache_);
+  compile_all_routes(plan, snapshot, *cache_);
+  const ProxyServices services = compile_services(plan, snapshot, *cache_);
   compile_policies(plan, snapshot, facts, workloads, known, *cache_);
   compile_workloads(plan, snapshot, facts, workloads);
 
@@ -184,7 +237,7 @@ Plan Compiler::compile(const model::Snapshot& snapshot, const NodeFacts& facts) 
   append(plan.findings, unsuitable_pods(snapshot, facts));
   std::sort(plan.findings.begin(), plan.findings.end());
   plan.findings.erase(std::unique(plan.findings.begin(), plan.findings.end()), plan.findings.end());
-  plan.proxy = make_proxy_config(snapshot, facts, plan);
+  plan.proxy = make_proxy_config(snapshot, facts, plan, services);
   return plan;
 }
 

@@ -87,15 +87,17 @@ void add_remote_workloads(const model::Snapshot& snapshot, const NodeFacts& fact
   }
 }
 
-void add_services(const Plan& plan, RuntimeConfig& config) {
-  for_each_row<ks_service_key, ks_service>(
-      plan.rows, MapId::kService, [&](const ks_service_key& key, const ks_service& row) {
-        const auto name = plan.names.services.find(row.id);
-        if (name == plan.names.services.end() || config.services.contains(row.id)) return;
-        const size_t slash = name->second.find('/');
-        config.services[row.id] = std::make_shared<const config::Service>(config::Service{
-            name->second.substr(0, slash), name->second.substr(slash + 1), key.port});
-      });
+void add_services(const ProxyServices& services, RuntimeConfig& config) {
+  for (const ProxyService& from : services) {
+    const auto service = std::make_shared<const config::Service>(
+        config::Service{from.ns, from.name, from.port.port, from.port.ids, from.routes});
+    for (size_t family = 0; family < from.port.ids.size(); ++family) {
+      const uint64_t id = from.port.ids[family];
+      if (id == 0) continue;
+      config.services.emplace(id, service);
+      config.endpoints.emplace(id, from.port.endpoints[family]);
+    }
+  }
 }
 
 using PolicySets = std::map<uint64_t, std::shared_ptr<config::PolicySet>>;
@@ -150,14 +152,15 @@ void add_policy_sets(const Plan& plan, RuntimeConfig& config) {
 }  // namespace
 
 std::shared_ptr<const RuntimeConfig> make_proxy_config(const model::Snapshot& snapshot,
-                                                       const NodeFacts& facts, const Plan& plan) {
+                                                       const NodeFacts& facts, const Plan& plan,
+                                                       const ProxyServices& services) {
   auto config = std::make_shared<RuntimeConfig>();
   config->generation = plan.generation;
   config->node_name = facts.node_name;
   config->trust_domain = facts.trust_domain;
   add_local_pods(snapshot, facts, plan.rows, *config);
   add_remote_workloads(snapshot, facts, plan.rows, *config);
-  add_services(plan, *config);
+  add_services(services, *config);
   add_policy_sets(plan, *config);
   for (const auto& [id, name] : plan.names.identities)
     config->identities[id] =

@@ -16,7 +16,7 @@ auto fields(const config::Workload& workload) {
 }
 
 auto fields(const config::Service& service) {
-  return std::tie(service.ns, service.name, service.port);
+  return std::tie(service.ns, service.name, service.port, service.ids);
 }
 
 auto fields(const config::Identity& identity) {
@@ -26,6 +26,31 @@ auto fields(const config::Identity& identity) {
 template <class T>
 bool same(const T& a, const T& b) {
   return fields(a) == fields(b);
+}
+
+bool same(const std::shared_ptr<const config::RouteSet>& a,
+          const std::shared_ptr<const config::RouteSet>& b) {
+  return a == b || (a != nullptr && b != nullptr && *a == *b);
+}
+
+bool same(const std::shared_ptr<const config::ServiceRoutes>& a,
+          const std::shared_ptr<const config::ServiceRoutes>& b) {
+  if (a == b) return true;
+  if (a == nullptr || b == nullptr) return false;
+  const auto same_consumer = [](const auto& x, const auto& y) {
+    return x.first == y.first && same(x.second, y.second);
+  };
+  return same(a->producer, b->producer) &&
+         std::equal(a->consumer.begin(), a->consumer.end(), b->consumer.begin(), b->consumer.end(),
+                    same_consumer);
+}
+
+bool same(const config::Service& a, const config::Service& b) {
+  return fields(a) == fields(b) && same(a.routes, b.routes);
+}
+
+bool same(const config::EndpointSet& a, const config::EndpointSet& b) {
+  return a == b;
 }
 
 bool same(const ks_policy& a, const ks_policy& b) {
@@ -55,8 +80,8 @@ bool same_map(const Map& a, const Map& b) {
 bool same_content(const config::RuntimeConfig& a, const config::RuntimeConfig& b) {
   return a.node_name == b.node_name && a.trust_domain == b.trust_domain &&
          same_map(a.local_pods, b.local_pods) && same_map(a.workloads, b.workloads) &&
-         same_map(a.services, b.services) && same_map(a.policy_sets, b.policy_sets) &&
-         same_map(a.identities, b.identities);
+         same_map(a.services, b.services) && same_map(a.endpoints, b.endpoints) &&
+         same_map(a.policy_sets, b.policy_sets) && same_map(a.identities, b.identities);
 }
 
 }  // namespace keelson::proxylink

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 
+#include "config/route_wire.h"
 #include "keelson.pb.h"
 
 namespace keelson::config {
@@ -77,10 +79,50 @@ Result<void> add_workload(const wire::Resource& resource, RuntimeConfig& config)
   return {};
 }
 
+Result<void> add_endpoints(const wire::Endpoints& from, RuntimeConfig& config) {
+  auto set = std::make_shared<EndpointSet>();
+  set->service = from.service_name();
+  for (const auto& endpoint : from.endpoints()) {
+    KS_ASSIGN(const IpAddress address, address_of(endpoint.address()));
+    set->endpoints.push_back({address, static_cast<uint16_t>(endpoint.port())});
+  }
+  config.endpoints[from.service()] = std::move(set);
+  return {};
+}
+
+// Services by their resources' names; routes come by that name.
+using ServicesByName = std::map<std::string, std::shared_ptr<Service>>;
+
+Result<void> add_service(const wire::Resource& resource, ServicesByName& by_name,
+                         RuntimeConfig& config) {
+  const wire::Service& from = resource.service();
+  std::shared_ptr<Service>& service = by_name[resource.name()];
+  if (service == nullptr) {
+    service = std::make_shared<Service>();
+    service->ns = from.namespace_();
+    service->name = from.service_name();
+    service->port = static_cast<uint16_t>(from.port());
+    if (from.ids_size() > static_cast<int>(service->ids.size()))
+      return malformed(resource.name() + " has too many ids");
+    std::copy(from.ids().begin(), from.ids().end(), service->ids.begin());
+  }
+  config.services[from.id()] = service;
+  return {};
+}
+
+Result<void> add_routes(const wire::Resource& resource, const ServicesByName& by_name) {
+  const auto service = by_name.find(resource.name());
+  if (service == by_name.end()) return malformed("routes of an unknown Service " + resource.name());
+  KS_ASSIGN(ServiceRoutes routes, read_routes(resource.routes()));
+  service->second->routes = std::make_shared<const ServiceRoutes>(std::move(routes));
+  return {};
+}
+
 }  // namespace
 
 struct Builder::Draft {
   RuntimeConfig config;
+  ServicesByName services;
   bool has_node = false;
   std::optional<Error> error;  // the first; the change set is refused at its Commit
 };
@@ -121,8 +163,8 @@ Result<void> add_identity(const wire::Resource& resource, const std::vector<Fd>&
 }
 
 Result<void> add_resource(const wire::Resource& resource, std::vector<Fd>& fds,
-                          const Builder::SealedReader& read_sealed, RuntimeConfig& config,
-                          std::optional<ProxyMaps>& maps) {
+                          const Builder::SealedReader& read_sealed, ServicesByName& services,
+                          RuntimeConfig& config, std::optional<ProxyMaps>& maps) {
   switch (resource.body_case()) {
     case wire::Resource::kNode:
       if (fds.size() != 2) return malformed("the node comes without its two maps");
@@ -137,10 +179,11 @@ Result<void> add_resource(const wire::Resource& resource, std::vector<Fd>& fds,
     case wire::Resource::kWorkload:
       return add_workload(resource, config);
     case wire::Resource::kService:
-      config.services[resource.service().id()] = std::make_shared<const Service>(
-          Service{resource.service().namespace_(), resource.service().service_name(),
-                  static_cast<uint16_t>(resource.service().port())});
-      return {};
+      return add_service(resource, services, config);
+    case wire::Resource::kRoutes:
+      return add_routes(resource, services);
+    case wire::Resource::kEndpoints:
+      return add_endpoints(resource.endpoints(), config);
     case wire::Resource::kPolicySet: {
       KS_ASSIGN(config.policy_sets[resource.policy_set().id()], policy_set_of(resource));
       return {};
@@ -174,8 +217,8 @@ Result<PacketOutcome> Builder::on_packet(std::string_view bytes, std::vector<Fd>
         break;
       case wire::Entry::kUpsert: {
         if (!draft_) return malformed("a resource outside a change set");
-        auto added =
-            add_resource(entry.upsert(), own_fds, read_sealed_, draft_->config, outcome.maps);
+        auto added = add_resource(entry.upsert(), own_fds, read_sealed_, draft_->services,
+                                  draft_->config, outcome.maps);
         if (!added && !draft_->error) draft_->error = std::move(added).error();
         draft_->has_node |= entry.upsert().has_node();
         break;

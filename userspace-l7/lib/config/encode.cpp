@@ -3,6 +3,7 @@
 #include <map>
 #include <tuple>
 
+#include "config/route_wire.h"
 #include "keelson.pb.h"
 
 namespace keelson::config {
@@ -153,16 +154,51 @@ void add_workloads(const RuntimeConfig& config, PayloadList& list) {
   for (const auto& [content, entry] : by_content) list.add(entry);
 }
 
+std::string name_of(const Service& service) {
+  return service.ns + "/" + service.name + ":" + std::to_string(service.port);
+}
+
 void add_services(const RuntimeConfig& config, PayloadList& list) {
   for (const auto& [id, service] : config.services) {
     wire::Entry entry;
     wire::Resource& resource = *entry.mutable_upsert();
-    resource.set_name(service->ns + "/" + service->name + ":" + std::to_string(service->port));
+    resource.set_name(name_of(*service));
     wire::Service& to = *resource.mutable_service();
     to.set_id(id);
     to.set_namespace_(service->ns);
     to.set_service_name(service->name);
     to.set_port(service->port);
+    for (const uint64_t by_family : service->ids) to.add_ids(by_family);
+    list.add(entry);
+  }
+}
+
+// Routes once for a Service's port, although its ids name it twice.
+void add_routes(const RuntimeConfig& config, PayloadList& list) {
+  std::map<std::string, const ServiceRoutes*> by_name;
+  for (const auto& [id, service] : config.services)
+    if (service->routes != nullptr) by_name.emplace(name_of(*service), service->routes.get());
+  for (const auto& [name, routes] : by_name) {
+    wire::Entry entry;
+    entry.mutable_upsert()->set_name(name);
+    write_routes(*routes, *entry.mutable_upsert()->mutable_routes());
+    list.add(entry);
+  }
+}
+
+void add_endpoints(const RuntimeConfig& config, PayloadList& list) {
+  for (const auto& [id, set] : config.endpoints) {
+    wire::Entry entry;
+    wire::Resource& resource = *entry.mutable_upsert();
+    resource.set_name(hexadecimal(id));
+    wire::Endpoints& to = *resource.mutable_endpoints();
+    to.set_service(id);
+    to.set_service_name(set->service);
+    for (const Endpoint& endpoint : set->endpoints) {
+      wire::Endpoints::Endpoint& added = *to.add_endpoints();
+      added.set_address(bytes_of(endpoint.address));
+      added.set_port(endpoint.port);
+    }
     list.add(entry);
   }
 }
@@ -201,6 +237,8 @@ std::vector<Payload> encode_full(const RuntimeConfig& config, const Descriptors&
   for (const auto& [uid, pod] : config.local_pods) list.add(local_pod_entry(*pod));
   add_workloads(config, list);
   add_services(config, list);
+  add_routes(config, list);
+  add_endpoints(config, list);
   wire::Entry commit;
   commit.mutable_commit()->set_generation(config.generation);
   list.add(commit);
