@@ -96,7 +96,7 @@ class App::Parts {
                      }},
                     std::move(facts)),
         readiness_({admin::kTaskKernelAttached, admin::kTaskSourceRead, admin::kTaskHoldConnected,
-                    admin::kTaskFirstRollout}),
+                    admin::kTaskFirstRollout, admin::kTaskFilesKnown}),
         flows_(clock_, options.node_name, {}),
         state_({clock_, store_, reconciler_, enrolment_, rollout_, counters_, hold_, proxies_,
                 readiness_},
@@ -202,6 +202,7 @@ class App::Parts {
       }
     }
     const bool changed = store_.apply_batch(std::move(files), gone);
+    readiness_.mark_unknown_content(store_.unknown_content());
     if (auto saved = store_.save_last_good(options_.state_dir); !saved)
       spdlog::error("component=model msg=\"{}\"", saved.error().message());
     if (changed || !reconciler_.has_applied()) reconcile_timer_.start({});

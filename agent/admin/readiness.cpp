@@ -21,6 +21,16 @@ void Readiness::mark_missing(std::string_view name, std::string detail) {
   entry.detail = std::move(detail);
 }
 
+void Readiness::mark_unknown_content(const std::vector<model::Finding>& unknown) {
+  if (unknown.empty()) return mark_done(kTaskFilesKnown);
+  const model::Finding& first = unknown.front();
+  std::string detail = first.where.to_string() + ": " + first.message +
+                       "; it was never readable and may hold a policy, which is not enforced; " +
+                       first.fix;
+  if (unknown.size() > 1) detail += " (and " + std::to_string(unknown.size() - 1) + " more)";
+  mark_missing(kTaskFilesKnown, std::move(detail));
+}
+
 bool Readiness::is_ready() const noexcept {
   return std::all_of(tasks_.begin(), tasks_.end(), [](const auto& t) { return t.done; });
 }

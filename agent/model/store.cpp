@@ -1,6 +1,7 @@
 #include "model/store.h"
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 #include <utility>
 
@@ -43,6 +44,11 @@ bool same_objects(const Snapshot& a, const Snapshot& b) {
 
 const SourceRef& place_of(const AnyObject& object) {
   return std::visit([](const auto& o) -> const SourceRef& { return o->meta.where; }, object);
+}
+
+// An object whose kind could be read is named in its findings.
+bool is_of_unknown_kind(const Finding& finding) {
+  return finding.severity == Severity::kError && finding.object.empty();
 }
 
 Finding kept_finding(const ObjectKey& key, const SourceRef& where, const AnyObject& good) {
@@ -98,6 +104,10 @@ void Store::apply_file(DecodedFile decoded) {
   const File before = std::exchange(files_[name], {});
   File file;
   file.findings = std::move(decoded.findings);
+  file.known = before.known || decoded.complete ||
+               std::ranges::none_of(file.findings, is_of_unknown_kind) ||
+               std::ranges::any_of(
+                   restored_, [&name](const auto& entry) { return entry.second.file == name; });
   for (DecodedObject& object : decoded.objects) add_claim(file, before, std::move(object));
   if (!decoded.complete) keep_unmentioned(name, file, before);
   // What this file said before the restart is now either claimed or withdrawn.
@@ -210,6 +220,21 @@ std::vector<Finding> Store::findings() const {
            std::tie(b.where, b.severity, b.reason, b.object, b.message);
   });
   return all;
+}
+
+// A folder that cannot be read comes as a file of that name, and its files stay as they were.
+bool Store::holds_known_files(const std::string& folder) const {
+  const auto first = files_.lower_bound(folder + "/");
+  return first != files_.end() && first->first.starts_with(folder + "/");
+}
+
+std::vector<Finding> Store::unknown_content() const {
+  std::vector<Finding> unknown;
+  for (const auto& [name, file] : files_) {
+    if (file.known || holds_known_files(name)) continue;
+    std::ranges::copy_if(file.findings, std::back_inserter(unknown), is_of_unknown_kind);
+  }
+  return unknown;
 }
 
 }  // namespace keelson::model

@@ -36,6 +36,9 @@ class Store {
   std::shared_ptr<const Snapshot> snapshot() const noexcept { return snapshot_; }
   // What is wrong now, over all files; sorted by place.
   std::vector<Finding> findings() const;
+  // The findings of files that hold something whose kind was never known, in no version: it may be
+  // a policy that denies, and nothing stands in for it. What was known once is not among them.
+  std::vector<Finding> unknown_content() const;
 
   // Last good versions of policy objects, one file each in `dir` (created 0700, files 0600, written
   // by temporary file and rename; copies of objects that are gone are removed). save writes only
@@ -66,6 +69,7 @@ class Store {
   struct File {
     std::map<ObjectKey, Claim> claims;
     std::vector<Finding> findings;
+    bool known = false;  // some version, also one before the restart, told the kind of all it holds
   };
   struct Restored {
     std::string file;
@@ -76,6 +80,7 @@ class Store {
   void apply_file(DecodedFile decoded);
   void add_claim(File& file, const File& before, DecodedObject decoded);
   void keep_unmentioned(const std::string& name, File& file, const File& before);
+  bool holds_known_files(const std::string& folder) const;
   Owners elect_owners();
   bool publish(const Owners& owners);
   void load_copy(const std::string& path, const std::string& entry);

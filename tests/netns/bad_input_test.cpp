@@ -28,8 +28,11 @@ struct BadInput : LabTest<BadInput> {
     return nullptr;
   }
 
-  // The reason appears with a line and a fix, readiness stays, and traffic goes on.
-  void expect_said(const std::string& text, std::string_view reason, int line) {
+  // The reason appears with a line and a fix, and traffic goes on. Readiness stays, unless nobody
+  // can know whether the file holds a policy.
+  enum class Holds { kKnown, kAnything };
+  void expect_said(const std::string& text, std::string_view reason, int line,
+                   Holds holds = Holds::kKnown) {
     ASSERT_TRUE(lab().wait_settled());
     TcpServer pay(lab().netns("pay"), 8080);
     lab().put_raw(kFile, text);
@@ -39,11 +42,16 @@ struct BadInput : LabTest<BadInput> {
     EXPECT_FALSE(said.value("message", "").empty());
     EXPECT_FALSE(said.value("fix", "").empty()) << said.dump();
     EXPECT_TRUE(line == 0 || said.value("line", 0) == line) << said.dump();
-    EXPECT_EQ(lab().admin("node1", "/readyz").status, 200);
+    const AdminAnswer ready = lab().admin("node1", "/readyz");
+    EXPECT_EQ(ready.status, holds == Holds::kKnown ? 200 : 503) << ready.body;
+    EXPECT_EQ(ready.body.find("missing files_known: /") != std::string::npos,
+              holds == Holds::kAnything)
+        << ready.body;
     auto connection = connect_in(lab().netns("web"), lab().service4("shop", "pay", 80));
     EXPECT_EQ(connection.receive(6), "hello\n") << strerror(connection.error);
     lab().drop_raw(kFile);
     EXPECT_TRUE(wait_until([&] { return finding(reason).is_null(); })) << "mended, but still said";
+    EXPECT_EQ(lab().admin("node1", "/readyz").status, 200);
   }
 };
 
@@ -58,6 +66,10 @@ const std::string kPolicy =
 
 TEST_F(BadInput, ASyntaxError) {
   expect_said("apiVersion: v1\nkind: Namespace\nmetadata: {name: x\nfoo: [1\n", "syntax_error", 0);
+}
+
+TEST_F(BadInput, ASyntaxErrorThatHidesTheKind) {
+  expect_said("metadata: {name: x\nfoo: [1\n", "syntax_error", 0, Holds::kAnything);
 }
 
 // Selects a pod that is not there: a policy that never was good denies what it selects.
@@ -88,12 +100,12 @@ TEST_F(BadInput, ATenMegabyteFile) {
   constexpr size_t kTenMegabytes = 10u << 20;
   text.reserve(kTenMegabytes + 100);
   while (text.size() < kTenMegabytes) text += "# filler line of a far too large file\n";
-  expect_said(text + kPolicy, "document_too_large", 0);
+  expect_said(text + kPolicy, "document_too_large", 0, Holds::kAnything);
 }
 
 TEST_F(BadInput, AThousandLevelsOfNesting) {
   expect_said("a: " + std::string(1000, '[') + std::string(1000, ']') + "\n", "document_too_deep",
-              0);
+              0, Holds::kAnything);
 }
 
 TEST_F(BadInput, ABrokenNewVersionOfAPolicyKeepsTheLastGoodOneServing) {

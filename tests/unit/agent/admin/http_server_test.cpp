@@ -149,6 +149,20 @@ TEST(HttpServer, LoopbackTcpServesHealthAndMetricsAndNothingElse) {
   EXPECT_TRUE(refused);
 }
 
+TEST(Readiness, ContentThatNobodyCouldEverReadIsMissingWithPlaceAndFix) {
+  Readiness readiness({kTaskFilesKnown});
+  EXPECT_FALSE(readiness.is_ready());
+  const model::Finding finding{model::Severity::kError, Reason::syntax_error, {"a.yaml", 3}, "",
+                               "end of list expected",  "close the list"};
+  readiness.mark_unknown_content({finding, finding});
+  ASSERT_EQ(readiness.missing().size(), 1u);
+  const std::string detail = readiness.missing()[0].detail;
+  EXPECT_TRUE(detail.starts_with("a.yaml:3: end of list expected;")) << detail;
+  EXPECT_TRUE(detail.ends_with("close the list (and 1 more)")) << detail;
+  readiness.mark_unknown_content({});
+  EXPECT_TRUE(readiness.is_ready());
+}
+
 TEST(HttpServer, ReadinessListsWhatIsMissingAndFindingsDoNotMatter) {
   ServedAdmin admin;
   const auto readyz = [&] {

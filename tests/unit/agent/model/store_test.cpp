@@ -148,6 +148,45 @@ TEST_F(StoreTest, ASyntaxErrorKeepsEveryObjectOfTheFile) {
   EXPECT_EQ(finding(Reason::syntax_error)->where.to_string(), "a.yaml:1");
 }
 
+constexpr char kNothingReadable[] = "a: [1\n";
+
+TEST_F(StoreTest, AFileThatNeverToldWhatItHoldsIsUnknownUntilItIsMendedOrGone) {
+  const Error denied{Reason::file_unreadable, ErrorSource::kConfig, false, EACCES, "b.yaml"};
+  apply("a.yaml", pod("p"));
+  EXPECT_THAT(store_.unknown_content(), SizeIs(0));
+  store_.apply(unreadable_file("b.yaml", denied));
+  ASSERT_THAT(store_.unknown_content(), SizeIs(1));
+  EXPECT_EQ(store_.unknown_content()[0].reason, Reason::file_unreadable);
+  EXPECT_FALSE(store_.unknown_content()[0].fix.empty());
+  apply("b.yaml", kNothingReadable);
+  ASSERT_THAT(store_.unknown_content(), SizeIs(1));
+  EXPECT_EQ(store_.unknown_content()[0].reason, Reason::syntax_error);
+  EXPECT_GT(store_.unknown_content()[0].where.line, 0u);
+  apply("b.yaml", pod("q"));
+  EXPECT_THAT(store_.unknown_content(), SizeIs(0));
+  apply("c.yaml", kNothingReadable);
+  EXPECT_THAT(store_.unknown_content(), SizeIs(1));
+  store_.remove("c.yaml");
+  EXPECT_THAT(store_.unknown_content(), SizeIs(0));
+}
+
+TEST_F(StoreTest, WhatWasReadableOnceOrTellsItsKindIsNotUnknown) {
+  apply("a.yaml", policy("p", kDeny));
+  apply("a.yaml", kNothingReadable);
+  EXPECT_TRUE(is_deny("p"));
+  EXPECT_THAT(store_.unknown_content(), SizeIs(0));
+  apply("b.yaml", policy("q", "{rules: [1"));  // denies its namespace
+  EXPECT_THAT(store_.unknown_content(), SizeIs(0));
+}
+
+TEST_F(StoreTest, AMissingFolderIsUnknownOnlyWhileNoFileOfItWasRead) {
+  const Error missing{Reason::file_unreadable, ErrorSource::kConfig, false, ENOENT, "etc"};
+  store_.apply(unreadable_file("etc", missing));
+  EXPECT_THAT(store_.unknown_content(), SizeIs(1));
+  apply("etc/a.yaml", pod("p"));
+  EXPECT_THAT(store_.unknown_content(), SizeIs(0));
+}
+
 TEST_F(StoreTest, ASyntaxErrorInOneDocumentLetsTheOthersAdvance) {
   apply("a.yaml", policy("p", kAllow) + "---\n" + policy("q", kAllow));
   apply("a.yaml", policy("p", "[") + "---\n" + policy("q", kDeny));
