@@ -1,32 +1,18 @@
 """A small HTTP/1.1 service of the demo shop: answers with its name, version and the caller it saw.
 
 SHOP_VERSION        shown in the answer
-SHOP_ASKS           URL that it calls for every request, and whose answer it passes on
 SHOP_FAILS_ONE_IN   N: every Nth request is answered 500, the planted fault
 """
 import itertools
 import json
 import os
 import socket
-import urllib.error
-import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 NAME = os.environ.get("KEELSON_POD", "shop")
 VERSION = os.environ.get("SHOP_VERSION", "")
-ASKS = os.environ.get("SHOP_ASKS", "")
 FAILS_ONE_IN = int(os.environ.get("SHOP_FAILS_ONE_IN", "0"))
 REQUESTS = itertools.count(1)
-
-
-def ask(url):
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status, json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        return error.code, None
-    except (OSError, ValueError) as error:
-        return 502, str(error)
 
 
 class Shop(BaseHTTPRequestHandler):
@@ -34,14 +20,10 @@ class Shop(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self):
-        status, behind = 200, None
+        status = 200
         if FAILS_ONE_IN and next(REQUESTS) % FAILS_ONE_IN == 0:
             status = 500
-        elif ASKS:
-            status, behind = ask(ASKS)
-        body = {"pod": NAME, "version": VERSION, "caller": self.client_address[0], "card": "4111-1111-1111-1111"}
-        if behind is not None:
-            body["behind"] = behind
+        body = {"card": "4111-1111-1111-1111", "pod": NAME, "version": VERSION, "caller": self.client_address[0]}
         text = (json.dumps(body) + "\n").encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

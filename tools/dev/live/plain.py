@@ -1,0 +1,34 @@
+"""A run without a terminal: one line for each step as it happens, then the table and the verdict."""
+from live import acts
+from live.book import Book
+from live.play import Play
+
+
+def show(line):
+    print(line, flush=True)
+
+
+def run(lab):
+    play = Play(show)
+    scene = acts.Scene(lab, play, Book)
+    try:
+        play.step("Two nodes, six pods, no mesh yet", "lab up --manifests tools/dev/demo")
+        trouble = scene.open()
+        if play.expect("the lab is up", not trouble, trouble):
+            for _, act in acts.ACTS:
+                act(scene)
+    except KeyboardInterrupt:
+        play.expect("the run was not interrupted", False)
+    finally:
+        finish(scene)
+    return 0 if play.failed == 0 else 1
+
+
+def finish(scene):
+    play = scene.play
+    lines = acts.results(scene) if scene.book else []
+    play.step("Everything is removed", "lab down")
+    play.is_over.set()
+    left = scene.close()
+    play.expect("nothing of the lab is left", not left, left)
+    print("\n" + "\n".join(lines + ["", play.verdict()]) if lines else "\n" + play.verdict(), flush=True)
