@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/ip_address.h"
+#include "compile/route_text.h"
 
 namespace keelson::compile {
 namespace {
@@ -138,6 +139,28 @@ std::string policy_text(std::string_view key, std::string_view value, const Name
          " by=" + name_of(names.policies, row.policy);
 }
 
+// In order of precedence for each Service port and group of clients.
+std::string routes_text(const config::RuntimeConfig& proxy) {
+  std::string text;
+  for (const RouteRow& row : route_rows(proxy)) {
+    text += "route " + row.service->ns + "/" + row.service->name + ":" +
+            std::to_string(row.service->port) + " clients=" + row.clients;
+    if (row.rule == nullptr) {
+      text += " nothing matches\n";
+      continue;
+    }
+    const config::RouteRule& rule = *row.rule;
+    text += " " + match_text(*row.match) + " -> " + rule.name +
+            " backends: " + backends_text(rule) +
+            " timeout: " + duration_text(rule.request_timeout) + "/" +
+            duration_text(rule.backend_timeout);
+    if (const std::string filters = filters_text(rule); !filters.empty())
+      text += " filters: " + filters;
+    text += "\n";
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string row_text(const RowKey& key, const std::string& value, const Names& names) {
@@ -171,6 +194,7 @@ std::string plan_text(const Plan& plan) {
   std::sort(lines.begin(), lines.end());  // hashed keys have no order that a reader could follow
   std::string text;
   for (const auto& [map, line] : lines) text += line + "\n";
+  if (plan.proxy != nullptr) text += routes_text(*plan.proxy);
   for (const auto& finding : plan.findings) {
     static constexpr const char* kSeverity[] = {"info", "warning", "error"};
     text += std::string("finding ") + kSeverity[static_cast<int>(finding.severity)] + " " +

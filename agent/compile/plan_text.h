@@ -1,5 +1,6 @@
 // The readable form of a plan: one line a row, fields decoded and ids named where the plan knows
-// the name; then the findings. Stable, for goldens and `keelsonctl config`. Pure, any thread.
+// the name; then the proxy's routes and the findings. Stable, for goldens and `keelsonctl config`.
+// Pure, any thread.
 #pragma once
 
 #include <string>

@@ -44,6 +44,39 @@ RuntimeConfig sample() {
   return config;
 }
 
+// Every field of routes.h differs from its default somewhere.
+std::shared_ptr<const RouteSet> sample_routes() {
+  auto set = std::make_shared<RouteSet>();
+  RouteRule rule;
+  rule.name = "shop/r#0";
+  rule.request_headers = {{{"a", "1"}}, {{"b", "2"}}, {"c"}};
+  rule.response_headers = {{}, {}, {"server"}};
+  rule.rewrite =
+      Rewrite{"pay.example", PathModifier{PathModifier::Kind::kReplacePrefixMatch, "/x"}};
+  RouteBackend backend;
+  backend.weight = 0;
+  backend.service = {41, 42};
+  backend.name = "shop/pay:80";
+  backend.request_headers.add = {{"d", "4"}};
+  rule.backends = {backend, {}};
+  rule.backends[1].is_valid = false;
+  rule.request_timeout = std::chrono::seconds(3);
+  rule.backend_timeout = std::chrono::milliseconds(250);
+  RouteRule redirect;
+  redirect.redirect = Redirect{"https", "a.example",
+                               PathModifier{PathModifier::Kind::kReplaceFullPath, "/y"}, 8443, 308};
+  set->rules = {rule, redirect};
+  set->entries.emplace_back();
+  set->entries[0].match = {PathMatch::kExact,
+                           "/p",
+                           "GET",
+                           {{TextMatch::kRegex, "h", "v.*"}},
+                           {{TextMatch::kExact, "Q", "w"}}};
+  set->entries.push_back({{PathMatch::kRegex, "/.*", "", {}, {}}, 1});
+  set->entries.push_back({{}, 0});
+  return set;
+}
+
 class BuilderTest : public ::testing::Test {
  protected:
   BuilderTest()
@@ -94,6 +127,40 @@ TEST_F(BuilderTest, AConfigurationSurvivesTheWire) {
   EXPECT_EQ(*got->identities.at(kWeb)->key_material, "secret");
   EXPECT_EQ(got->identities.at(kPay)->key_material, nullptr);
   EXPECT_EQ(got->policy_name({kSet, 0}, kPolicy), "shop/pay-callers");
+}
+
+TEST_F(BuilderTest, RoutesAndEndpointsSurviveTheWire) {
+  RuntimeConfig sent = sample();
+  auto routes = std::make_shared<ServiceRoutes>();
+  routes->producer = sample_routes();
+  routes->consumer["web"] = std::make_shared<const RouteSet>();
+  Service routed{"shop", "pay", 80, {kService, kService + 1}, routes};
+  sent.services[kService] = sent.services[kService + 1] = std::make_shared<const Service>(routed);
+  auto only_consumer = std::make_shared<ServiceRoutes>();
+  only_consumer->consumer["web"] = sample_routes();
+  sent.services[50] =
+      std::make_shared<const Service>(Service{"shop", "cart", 80, {50, 0}, only_consumer});
+  const EndpointSet endpoints{"shop/pay:80",
+                              {{address("10.0.0.9"), 8080}, {address("fd00::9"), 1}}};
+  sent.endpoints[kService] = std::make_shared<const EndpointSet>(endpoints);
+  sent.endpoints[50] = std::make_shared<const EndpointSet>(EndpointSet{"shop/cart:80", {}});
+
+  std::shared_ptr<const RuntimeConfig> got;
+  for (const Payload& payload : encode_full(sent, descriptors()))
+    got = deliver(payload).value().committed;
+  ASSERT_NE(got, nullptr);
+  const auto& pay = got->services.at(kService);
+  EXPECT_EQ(pay, got->services.at(kService + 1));
+  EXPECT_EQ(pay->ids, routed.ids);
+  ASSERT_NE(pay->routes, nullptr);
+  EXPECT_EQ(*pay->routes->for_client("shop"), *routes->producer);
+  EXPECT_EQ(*pay->routes->for_client("web"), RouteSet{}) << "an empty set is not the same as none";
+  const auto& cart = *got->services.at(50)->routes;
+  EXPECT_EQ(cart.producer, nullptr);
+  EXPECT_EQ(*cart.consumer.at("web"), *sample_routes());
+  EXPECT_EQ(got->endpoints.size(), 2u);
+  EXPECT_EQ(*got->endpoints.at(kService), endpoints);
+  EXPECT_TRUE(got->endpoints.at(50)->endpoints.empty());
 }
 
 TEST_F(BuilderTest, PoliciesDecideTheSameAfterTheWire) {
