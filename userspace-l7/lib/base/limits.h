@@ -74,6 +74,19 @@ inline constexpr std::chrono::milliseconds kSocketRetry{50};
 inline constexpr size_t kSocketWaitersMax = 1024;
 // Proxy: time for a connect() to an application. Longer: `connect_timeout`.
 inline constexpr std::chrono::milliseconds kConnectTime{10000};
+// Proxy: an HTTP connection of a client between two requests. Longer: it is closed (`http_idle`).
+inline constexpr std::chrono::milliseconds kHttpIdleTime{3600000};
+// Proxy: from the first byte of a request's head to its last. Longer: `http_head_timeout`.
+inline constexpr std::chrono::milliseconds kHttpHeadTime{60000};
+// Proxy: how long a client may take to read a last answer and end its side. Longer: reset.
+inline constexpr std::chrono::milliseconds kHttpLingerTime{5000};
+// Proxy: HTTP connections kept for one pod and endpoint, and in all for one worker. More: closed.
+inline constexpr size_t kUpstreamIdlePerKeyMax = 64;
+inline constexpr size_t kUpstreamIdleMax = 1024;
+// Proxy: how long an unused one is kept.
+inline constexpr std::chrono::milliseconds kUpstreamIdleTime{60000};
+// Proxy: how often they are looked at, and how long the other side may take to end its own side.
+inline constexpr std::chrono::milliseconds kUpstreamSweepTime{5000};
 // Proxy: access log lines that wait for the disk. More: the oldest are dropped and counted.
 inline constexpr size_t kAccessLogLinesMax = 16384;
 

@@ -62,6 +62,10 @@ void Tunnel::reset(Reason why) noexcept {
   error_ = Error{why, ErrorSource::kInternal, false, 0, "reset"};
 }
 
+bool Tunnel::is_retiring() const noexcept {
+  return connection_ == nullptr || connection_->is_retiring();
+}
+
 bool Tunnel::take(std::span<const std::byte> bytes) {
   if (!inbound_.append(bytes)) return false;
   budget_->take(bytes.size());

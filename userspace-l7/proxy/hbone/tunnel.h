@@ -29,6 +29,8 @@ class Tunnel final : public io::ByteStream {
   void reset(Reason why) noexcept override;
 
   size_t bytes_held() const noexcept { return inbound_.size(); }
+  // Its connection ends once its tunnels have, or is gone: begin nothing new on this one.
+  bool is_retiring() const noexcept;
   h2::StreamId id() const noexcept { return id_; }
 
  private:
