@@ -48,14 +48,17 @@ class Caller(threading.Thread):
 
     def run(self):
         while True:
-            time.sleep(max(0.0, self.due - time.monotonic()))
-            outcome, pod = self.call()
-            finished = time.monotonic()
-            self.done.append([round(finished, 6), round(finished - self.due, 6), outcome, pod])
-            self.due += self.period
-            if not self.has_started:  # the schedule begins once somebody answers
-                self.due = max(self.due, finished)
-                self.has_started = pod != ""
+            self.ask_when_due()
+
+    def ask_when_due(self):
+        time.sleep(max(0.0, self.due - time.monotonic()))
+        outcome, pod = self.call()
+        finished = time.monotonic()
+        self.done.append([round(finished, 6), round(finished - self.due, 6), outcome, pod])
+        self.due += self.period
+        if not self.has_started:  # the schedule begins once somebody answers
+            self.due = max(self.due, finished)
+            self.has_started = pod != ""
 
     def call(self):
         if self.connection and time.monotonic() - self.dialled >= self.max_age:
