@@ -78,6 +78,7 @@ class ClientConnection final : public Connection {
   void lose_streams(const Error& why) override;
   void on_over(const Error* why) override;
   bool is_retiring() const noexcept override { return is_retired_; }
+  void on_expired() noexcept override { retire(); }
 
   void answer(h2::StreamId stream, Result<std::unique_ptr<Tunnel>> result);
   void start_answer_alarm();

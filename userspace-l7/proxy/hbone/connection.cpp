@@ -1,8 +1,11 @@
 #include "proxy/hbone/connection.h"
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <utility>
 
+#include "base/clock.h"
 #include "proxy/hbone/limits.h"
 
 namespace keelson::hbone {
@@ -77,8 +80,20 @@ Result<void> Connection::advance_handshake() {
   state_ = State::kOpen;
   is_heard_ = false;
   alarm_->start(kPingInterval);
+  start_expiry_alarm();
   on_established();
   return {};
+}
+
+// The handshake judged both certificates by the system's clock; from then on time is enough.
+void Connection::start_expiry_alarm() {
+  const WallTime end = std::min(tls_->context().not_after(), tls_->peer()->not_after);
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - SystemClock().wall_now());
+  expiry_alarm_ = environment_.alarms.make([this] {
+    is_expired_ = true;
+    on_expired();
+  });
+  expiry_alarm_->start(std::max(left, std::chrono::milliseconds(0)));
 }
 
 Result<void> Connection::receive(size_t budget_bytes, size_t& moved) {
@@ -256,6 +271,13 @@ std::unique_ptr<Tunnel> Connection::make_tunnel(h2::StreamId stream, EndOfMessag
   if (end == EndOfMessage::kYes) tunnel->take_end();
   tunnels_[stream] = tunnel.get();
   return tunnel;
+}
+
+void Connection::reset_unprocessed(h2::StreamId stream, std::unique_ptr<Tunnel> tunnel) noexcept {
+  if (tunnel && tunnel->connection_ != nullptr)
+    release(*tunnel, h2::ErrorCode::kRefusedStream);
+  else
+    session_.reset(stream, h2::ErrorCode::kRefusedStream);
 }
 
 void Connection::on_tunnel_read(h2::StreamId stream, size_t bytes) noexcept {

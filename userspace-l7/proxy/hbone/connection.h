@@ -71,11 +71,16 @@ class Connection : public Runnable, private h2::Sink, private io::StreamObserver
   virtual void on_over(const Error* why) = 0;
   // Closes as soon as no stream is left.
   virtual bool is_retiring() const noexcept = 0;
+  // From an alarm, once, when either certificate ends: no new tunnels; open ones go on.
+  virtual void on_expired() noexcept = 0;
 
   std::unique_ptr<Tunnel> make_tunnel(h2::StreamId stream, http::EndOfMessage end);
   // A server's GOAWAY that refuses nothing, and the final one a round trip later.
   void start_drain();
+  bool is_expired() const noexcept { return is_expired_; }
   bool is_drained() const noexcept { return drain_ping_ != 0 && pings_answered_ >= drain_ping_; }
+  // Resets a stream that was not answered as one that nobody looked at (RFC 9113 section 8.7).
+  void reset_unprocessed(h2::StreamId stream, std::unique_ptr<Tunnel> tunnel) noexcept;
   // Ends a stream by its status alone.
   void answer_refused(h2::StreamId stream, uint16_t status);
   h2::Session& session() noexcept { return session_; }
@@ -98,6 +103,7 @@ class Connection : public Runnable, private h2::Sink, private io::StreamObserver
   size_t run(size_t budget_bytes) override;
   Result<void> work(size_t budget_bytes, size_t& moved);
   Result<void> advance_handshake();
+  void start_expiry_alarm();
   Result<void> receive(size_t budget_bytes, size_t& moved);
   Result<void> take_input(std::span<const std::byte> bytes);
   Result<void> take_peer_end();
@@ -136,6 +142,7 @@ class Connection : public Runnable, private h2::Sink, private io::StreamObserver
   std::unordered_map<h2::StreamId, Tunnel*> tunnels_;
   BufferChain framed_;                   // what the session gave and TLS did not take yet
   std::unique_ptr<Alarm> alarm_;         // what it limits depends on state_
+  std::unique_ptr<Alarm> expiry_alarm_;  // set when TLS is done
   std::unique_ptr<Alarm> memory_alarm_;  // tries again after the block pool was empty
   std::optional<Error> failure_due_;     // from abort()
   std::optional<Error> session_error_;   // kClosing: why, unless orderly
@@ -147,8 +154,9 @@ class Connection : public Runnable, private h2::Sink, private io::StreamObserver
   uint64_t drain_ping_ = 0;  // number of the PING that follows the first GOAWAY; 0: none
   bool is_begun_ = false;    // the handshake
   bool is_alarm_due_ = false;
-  bool is_asking_ = false;  // a PING waits for any sign of life
-  bool is_heard_ = false;   // bytes came since the alarm was started
+  bool is_expired_ = false;  // own certificate or the peer's
+  bool is_asking_ = false;   // a PING waits for any sign of life
+  bool is_heard_ = false;    // bytes came since the alarm was started
   bool is_shut_ = false;
   bool is_peer_ended_ = false;
 };

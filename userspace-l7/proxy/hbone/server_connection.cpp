@@ -89,6 +89,10 @@ void ServerConnection::deliver() {
 }
 
 void ServerConnection::hand_over(Arrived arrived) {
+  if (is_expired()) {  // a peer that did not see our GOAWAY yet, or does not heed it
+    reset_unprocessed(arrived.stream, std::move(arrived.tunnel));
+    return handler_.on_refused(*this, Reason::certificate_expired);
+  }
   if (!arrived.tunnel) {
     answer_refused(arrived.stream, 400);
     return handler_.on_refused(*this, Reason::hbone_not_connect);

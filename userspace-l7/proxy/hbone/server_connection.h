@@ -47,7 +47,8 @@ class ServerConnection final : public Connection {
     virtual void on_established(ServerConnection& connection) = 0;  // peer() is known
     virtual void on_connect(ServerConnection& connection,
                             std::unique_ptr<ConnectRequest> request) = 0;
-    // A request was answered with 400 without asking: hbone_bad_authority, hbone_not_connect.
+    // A request was not handed over. Answered with 400: hbone_bad_authority, hbone_not_connect;
+    // reset as unprocessed, so that the peer may try elsewhere: certificate_expired.
     virtual void on_refused(ServerConnection& connection, Reason why) = 0;
     // The last call; the connection is destroyed now or later. Null: orderly.
     virtual void on_finished(ServerConnection& connection, const Error* why) = 0;
@@ -86,6 +87,7 @@ class ServerConnection final : public Connection {
   void lose_streams(const Error&) override { arrived_.clear(); }
   void on_over(const Error* why) override;
   bool is_retiring() const noexcept override;
+  void on_expired() noexcept override { drain(); }
 
   void hand_over(Arrived arrived);
 

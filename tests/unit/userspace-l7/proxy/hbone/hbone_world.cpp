@@ -262,9 +262,13 @@ HboneWorld::~HboneWorld() {
   foreign.reset();
 }
 
-std::shared_ptr<const tls::TlsContext> HboneWorld::context(const std::string& account) {
+std::shared_ptr<const tls::TlsContext> HboneWorld::context(const std::string& account,
+                                                           std::chrono::seconds lifetime) {
   static const TestMesh mesh;  // keys are slow to make, and all tests share one mesh
-  auto made = tls::TlsContext::make(mesh.material("shop", account));
+  const tls::SpiffeId id = spiffe_id("shop", account);
+  CertSpec spec = CertSpec::of(id.to_string());
+  spec.not_after_from_now = lifetime;
+  auto made = tls::TlsContext::make(to_material(make_signed(spec, mesh.root), mesh.root, id));
   EXPECT_TRUE(made);
   return *made;
 }
@@ -285,16 +289,19 @@ void HboneWorld::advance(std::chrono::milliseconds by) {
 }
 
 void HboneWorld::start_client(std::unique_ptr<io::ByteStream> lower) {
-  auto made = hbone::ClientConnection::start(
-      {environment, account(), context("web"), {spiffe_id("shop", "cart")}, std::move(lower)},
-      client);
+  auto made = hbone::ClientConnection::start({environment,
+                                              account(),
+                                              context("web", client_lifetime),
+                                              {spiffe_id("shop", "cart")},
+                                              std::move(lower)},
+                                             client);
   ASSERT_TRUE(made) << made.error().message();
   client.connection = std::move(*made);
 }
 
 void HboneWorld::start_server(std::unique_ptr<io::ByteStream> lower) {
   auto made = hbone::ServerConnection::start(
-      {environment, account(), context("cart"), std::move(lower)}, server);
+      {environment, account(), context("cart", server_lifetime), std::move(lower)}, server);
   ASSERT_TRUE(made) << made.error().message();
   server.connection = std::move(*made);
 }
@@ -313,7 +320,8 @@ void HboneWorld::connect_to_foreign(const h2::Settings& settings) {
   to_client = wire.to_first;
   to_server = wire.to_second;
   start_client(std::move(wire.first));
-  auto tls = tls::TlsStream::accept({context("cart"), std::move(wire.second), blocks, signer});
+  auto tls = tls::TlsStream::accept(
+      {context("cart", server_lifetime), std::move(wire.second), blocks, signer});
   ASSERT_TRUE(tls);
   foreign = std::make_unique<ForeignPeer>(blocks, std::move(*tls), h2::Role::kServer, settings);
   run();
@@ -324,8 +332,9 @@ void HboneWorld::accept_foreign(const h2::Settings& settings) {
   to_client = wire.to_first;
   to_server = wire.to_second;
   start_server(std::move(wire.second));
-  auto tls = tls::TlsStream::connect({context("web"), std::move(wire.first), blocks, signer},
-                                     {spiffe_id("shop", "cart")});
+  auto tls = tls::TlsStream::connect(
+      {context("web", client_lifetime), std::move(wire.first), blocks, signer},
+      {spiffe_id("shop", "cart")});
   ASSERT_TRUE(tls);
   foreign = std::make_unique<ForeignPeer>(blocks, std::move(*tls), h2::Role::kClient, settings);
   run();

@@ -142,6 +142,8 @@ class ForeignPeer final : private h2::Sink {
 
 class HboneWorld {
  public:
+  static constexpr std::chrono::hours kCertificateLifetime{24};
+
   HboneWorld();
   ~HboneWorld();
 
@@ -167,7 +169,8 @@ class HboneWorld {
   TunnelPair open_pair();
   TunnelEnd& end_for(std::unique_ptr<hbone::Tunnel> tunnel);
 
-  static std::shared_ptr<const tls::TlsContext> context(const std::string& account);
+  static std::shared_ptr<const tls::TlsContext> context(
+      const std::string& account, std::chrono::seconds lifetime = kCertificateLifetime);
   hbone::Account account() { return {hbone::Tenant{7}, budget}; }
 
   BlockPool blocks;  // first: everything uses it
@@ -180,6 +183,8 @@ class HboneWorld {
   std::shared_ptr<Wires::Pipe> to_client, to_server;
   std::vector<Result<std::unique_ptr<hbone::Tunnel>>> answers;
   std::deque<TunnelEnd> ends;
+  std::chrono::seconds client_lifetime = kCertificateLifetime;  // of the next connection's
+  std::chrono::seconds server_lifetime = kCertificateLifetime;
   ClientOwner client;
   ServerHandler server;
   std::unique_ptr<ForeignPeer> foreign;

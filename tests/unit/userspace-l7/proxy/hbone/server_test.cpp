@@ -213,6 +213,26 @@ TEST_F(HboneServer, AnsweringPeerIsKeptForHours) {
   EXPECT_EQ(peer().pings_answered, 1u);
 }
 
+TEST(HboneExpiry, ARequestOfAPeerThatHasNotHeardOfItYetIsResetUnprocessed) {
+  HboneWorld world;
+  world.server_lifetime = std::chrono::hours(1);
+  world.accept_foreign();
+  world.advance(world.server_lifetime - std::chrono::seconds(2));
+  world.foreign->connect("10.0.0.2:8080");
+  world.run();
+  EXPECT_EQ(world.server.requests.size(), 1u);
+  world.to_client->is_held = true;  // our GOAWAY is on its way
+  world.advance(std::chrono::seconds(2));
+  const auto late = world.foreign->connect("10.0.0.2:8080");
+  world.run();
+  EXPECT_EQ(world.server.requests.size(), 1u) << "handed over";
+  EXPECT_EQ(world.server.refusals, std::vector{Reason::certificate_expired});
+  world.to_client->is_held = false;
+  world.run();
+  EXPECT_EQ(world.foreign->seen[late].reset, ErrorCode::kRefusedStream);
+  EXPECT_FALSE(world.foreign->goaways.empty());
+}
+
 TEST_F(HboneServer, UnaskedPingAnswersDoNotKeepADeadPeerCounted) {
   // PING ACK frames that answer nothing; then silence.
   const std::string ack("\0\0\x08\x06\x01\0\0\0\0\0\0\0\0\0\0\0\0", 17);

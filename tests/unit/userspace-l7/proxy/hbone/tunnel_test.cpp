@@ -256,5 +256,35 @@ TEST(TunnelsInNumbers, AThousandOpenedAndClosedLeaveNothing) {
   EXPECT_EQ(world.turns.queued(), 0u);
 }
 
+// Whoever's certificate ends first.
+void expect_retired_at_expiry(std::chrono::seconds client, std::chrono::seconds server) {
+  HboneWorld world;
+  world.client_lifetime = client;
+  world.server_lifetime = server;
+  world.connect();
+  auto pair = world.open_pair();
+  ASSERT_TRUE(pair.client != nullptr && pair.server != nullptr);
+  world.advance(std::min(client, server) - std::chrono::seconds(2));
+  EXPECT_TRUE(world.client.connection->takes_tunnels());
+  world.advance(std::chrono::seconds(2));
+  EXPECT_FALSE(world.client.connection->takes_tunnels());
+  pair.client->write("still");
+  world.run();
+  EXPECT_EQ(pair.server->received, "still") << "open tunnels go on";
+  pair.client->tunnel.reset();
+  pair.server->tunnel.reset();
+  world.run();
+  EXPECT_TRUE(world.client.is_finished && world.server.is_finished);
+  EXPECT_FALSE(world.client.why || world.server.why) << "an orderly end";
+}
+
+TEST(HboneExpiry, TheOwnCertificatesEndRetiresTheConnectionButNotItsTunnels) {
+  expect_retired_at_expiry(std::chrono::hours(1), std::chrono::hours(24));
+}
+
+TEST(HboneExpiry, ThePeersCertificatesEndRetiresTheConnectionButNotItsTunnels) {
+  expect_retired_at_expiry(std::chrono::hours(24), std::chrono::hours(1));
+}
+
 }  // namespace
 }  // namespace keelson::test
