@@ -29,5 +29,9 @@ endfunction()
 function(keelson_python_test name label folder)
   add_test(NAME ${name} COMMAND python3 ${PROJECT_SOURCE_DIR}/tests/support/run_unittests.py
            ${PROJECT_BINARY_DIR}/reports/${name}.xml ${folder} ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 60)
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 120
+    ENVIRONMENT "KEELSON_BIN=${PROJECT_BINARY_DIR}/bin")
+  if(NOT label STREQUAL unit)
+    set_tests_properties(${name} PROPERTIES RESOURCE_LOCK kernel)
+  endif()
 endfunction()

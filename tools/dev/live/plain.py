@@ -26,9 +26,9 @@ def run(lab):
 
 def finish(scene):
     play = scene.play
-    lines = acts.results(scene) if scene.book else []
+    lines = acts.results(scene) if scene.before else []
     play.step("Everything is removed", "lab down")
     play.is_over.set()
     left = scene.close()
     play.expect("nothing of the lab is left", not left, left)
-    print("\n" + "\n".join(lines + ["", play.verdict()]) if lines else "\n" + play.verdict(), flush=True)
+    print("\n".join(["", *lines, *([""] if lines else []), play.verdict()]), flush=True)

@@ -14,6 +14,7 @@ from live.play import Play
 from live.terminal import Terminal
 
 FRAME = 0.25
+EXIT_INTERRUPTED = 130
 MOVES = {
     "m": lambda scene: acts.mesh_off(scene) if scene.is_meshed else acts.mesh_on(scene),
     "1": lambda scene: acts.route(scene, "pay-canary-10", "Canary: 10 % of cart's requests to pay v2"),
@@ -69,6 +70,7 @@ def run(lab):
     director = Director(scene)
     console = Console(scene, director)
     colour = not os.environ.get("NO_COLOR")
+    is_interrupted = False
     try:
         with Terminal() as terminal:
             director.start()
@@ -78,12 +80,12 @@ def run(lab):
                 for key in terminal.keys(FRAME):
                     console.press(key)
     except KeyboardInterrupt:
-        pass  # Ctrl-C, SIGTERM, SIGHUP: as `q`
+        is_interrupted = True  # Ctrl-C, SIGTERM, SIGHUP
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # what follows removes the lab and is bounded
         close(scene, director)
-    return 0 if play.failed == 0 else 1
+    return EXIT_INTERRUPTED if is_interrupted else 0 if play.failed == 0 else 1
 
 
 def close(scene, director):
