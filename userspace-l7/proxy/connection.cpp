@@ -84,7 +84,7 @@ void Connection::fail_with(const Error& why) {
 void Connection::finish(Reason reason, std::string detail) {
   record_.reason = reason;
   record_.detail = std::move(detail);
-  log(record_, since_);
+  if (!logs_itself()) log(record_, since_);
   services_.connections.remove(*this);
 }
 

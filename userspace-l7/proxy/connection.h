@@ -14,6 +14,7 @@
 #include "proxy/attestation.h"
 #include "proxy/hbone/pool.h"
 #include "proxy/relay.h"
+#include "proxy/route/backend_choice.h"
 #include "proxy/scheduler.h"
 #include "proxy/serving_config.h"
 #include "proxy/socket_stock.h"
@@ -22,6 +23,7 @@
 namespace keelson::proxy {
 
 class Connection;
+class UpstreamPool;
 
 class Registry {
  public:
@@ -42,6 +44,8 @@ struct Services {
   AccessLog& log;
   SocketStock& sockets;
   hbone::Pool& tunnels;
+  UpstreamPool& upstreams;
+  Rng& rng;
   Registry& connections;
   // The current ones; null until the agent has sent the first.
   const ConfigLease& config;
@@ -68,6 +72,8 @@ class Connection : public hbone::Runnable {
   virtual size_t advance(size_t budget_bytes) = 0;
   // Before the end of a connection that never came to relay: tells the side that waits.
   virtual void refuse(const Error& why) noexcept = 0;
+  // It logs its requests; its end is not one.
+  virtual bool logs_itself() const noexcept { return false; }
 
   void start_relay(std::unique_ptr<io::ByteStream> near, std::unique_ptr<io::ByteStream> far);
   // Each logs and destroys this: the last call in advance().

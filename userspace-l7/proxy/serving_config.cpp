@@ -18,6 +18,31 @@ bool is_same_material(const config::Identity* before, const config::Identity& no
          *before->key_material == *now.key_material;
 }
 
+void add_table(const std::shared_ptr<const config::RouteSet>& set, const ServingConfig* previous,
+               ServingConfig& made, std::vector<Error>& findings) {
+  if (!set || made.routes.contains(set.get())) return;
+  if (previous != nullptr) {
+    if (const auto kept = previous->routes.find(set.get()); kept != previous->routes.end()) {
+      made.routes.insert(*kept);
+      return;
+    }
+  }
+  auto table = RouteTable::build(set);
+  if (table)
+    made.routes.emplace(set.get(), std::move(*table));
+  else
+    findings.push_back(std::move(table).error());
+}
+
+void add_tables(const ServingConfig* previous, ServingConfig& made, std::vector<Error>& findings) {
+  for (const auto& [id, service] : made.runtime->services) {
+    if (!service->routes) continue;
+    add_table(service->routes->producer, previous, made, findings);
+    for (const auto& [ns, set] : service->routes->consumer)
+      add_table(set, previous, made, findings);
+  }
+}
+
 }  // namespace
 
 const config::Identity* ServingConfig::identity(uint64_t id) const noexcept {
@@ -42,6 +67,11 @@ std::shared_ptr<const config::LocalPod> ServingConfig::pod_by_cookie(
   return nullptr;
 }
 
+const RouteTable* ServingConfig::route_table(const config::RouteSet* set) const noexcept {
+  const auto found = routes.find(set);
+  return found == routes.end() ? nullptr : found->second.get();
+}
+
 std::shared_ptr<const tls::TlsContext> ServingConfig::context(uint64_t id) const noexcept {
   const auto found = contexts.find(id);
   return found == contexts.end() ? nullptr : found->second;
@@ -51,6 +81,7 @@ ConfigLease make_serving_config(std::shared_ptr<const config::RuntimeConfig> run
                                 const ServingConfig* previous, std::vector<Error>& findings) {
   auto made = std::make_shared<ServingConfig>();
   made->runtime = std::move(runtime);
+  add_tables(previous, *made, findings);
   for (const auto& [id, identity] : made->runtime->identities) {
     if (identity->key_material == nullptr) continue;
     auto last_good = previous != nullptr ? previous->context(id) : nullptr;

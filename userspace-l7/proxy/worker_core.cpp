@@ -2,10 +2,14 @@
 
 #include <spdlog/spdlog.h>
 
+#include <random>
+
 namespace keelson::proxy {
 
 WorkerCore::WorkerCore(const Parts& parts)
     : parts_(parts),
+      services_{parts.loop, scheduler_, parts.blocks, alarms_, parts.clock, parts.stats, parts.log,
+                sockets_,   tunnels_,   upstreams_,   rng_,    *this,       config_,     facts_},
       turn_(parts.loop, [this] { run_turn(); }),
       scheduler_([this] { turn_.start(std::chrono::milliseconds(0)); }),
       alarms_(parts.loop),
@@ -13,11 +17,12 @@ WorkerCore::WorkerCore(const Parts& parts)
           [loop = &parts.loop](std::function<void()> task) { return loop->post(std::move(task)); }),
       supply_(parts.supply, parts.loop),
       sockets_(supply_, alarms_),
-      dialer_({parts.loop, scheduler_, sockets_, parts.stats, config_}),
+      dialer_(services_),
       environment_{scheduler_, parts.blocks, signer_, alarms_},
       tunnels_(environment_, dialer_),
-      services_{parts.loop, scheduler_, parts.blocks, alarms_, parts.clock, parts.stats,
-                parts.log,  sockets_,   tunnels_,     *this,   config_,     facts_},
+      connector_(services_),
+      upstreams_(connector_, parts.blocks, alarms_, parts.clock),
+      rng_(std::random_device()()),
       listeners_(
           parts.loop, supply_, alarms_,
           [this](const std::string& uid, ks_role role, io::Socket socket) {
@@ -65,8 +70,18 @@ void WorkerCore::update_pods() {
 
 // A renewed certificate proves for new tunnels; open ones end with the old one.
 void WorkerCore::retire_tunnels(const ServingConfig& before) {
+  // Pods that are gone, or came back as others; this worker may hold sockets of those of others.
+  for (const auto& [uid, pod] : before.runtime->local_pods) {
+    const auto now = config_->pod(uid);
+    if (!now || now->netns_cookie != pod->netns_cookie) sockets_.close_pod(uid);
+  }
   tunnels_.retire([&before, this](const hbone::PoolKey& key) {
     return before.context(key.source_identity) != config_->context(key.source_identity);
+  });
+  upstreams_.retire([this](const UpstreamKey& key) {
+    const auto* owner = config_->workload(key.destination.address);
+    return (owner != nullptr ? owner->identity : 0) != key.destination_identity ||
+           config_->pod_by_cookie(key.source_pod) == nullptr;
   });
 }
 
@@ -87,8 +102,13 @@ Result<void> WorkerCore::admit(const std::shared_ptr<const config::LocalPod>& po
     return fail(Reason::connection_limit, ErrorSource::kInternal, pod->ns);
   if (role == KS_ROLE_OUTBOUND) {
     KS_ASSIGN(Capture capture, read_capture(services_, *pod, socket));
-    auto connection =
-        std::make_unique<OutboundConnection>(services_, pod, std::move(capture), std::move(socket));
+    std::unique_ptr<Connection> connection;
+    if (capture.is_per_request()) {
+      KS_ASSIGN(connection, HttpConnection::start(services_, pod, capture, std::move(socket)));
+    } else {
+      connection = std::make_unique<OutboundConnection>(services_, pod, std::move(capture),
+                                                        std::move(socket));
+    }
     connections_.emplace(connection.get(), std::move(connection));
     return {};
   }
@@ -128,6 +148,7 @@ void WorkerCore::begin_drain(std::function<void()> on_idle) {
   on_idle_ = std::move(on_idle);
   listeners_.close_all();
   for (const auto& [key, server] : servers_) server->drain();
+  for (const auto& [key, connection] : connections_) connection->drain();
   check_idle();
 }
 

@@ -9,6 +9,7 @@
 #include "io/event_loop.h"
 #include "io/timer.h"
 #include "proxy/connection.h"
+#include "proxy/downstream/http_connection.h"
 #include "proxy/downstream/inbound.h"
 #include "proxy/downstream/outbound.h"
 #include "proxy/downstream/tunnel_dialer.h"
@@ -68,6 +69,7 @@ class WorkerCore final : private Registry, private InboundServer::Owner {
   const Parts parts_;
   ConfigLease config_;
   std::shared_ptr<const SocketFacts> facts_;
+  const Services services_;  // references to what follows
   io::Timer turn_;
   Scheduler scheduler_;
   hbone::LoopAlarms alarms_;
@@ -77,7 +79,9 @@ class WorkerCore final : private Registry, private InboundServer::Owner {
   TunnelDialer dialer_;
   const hbone::Environment environment_;
   hbone::Pool tunnels_;
-  const Services services_;
+  MeshConnector connector_;
+  UpstreamPool upstreams_;
+  Rng rng_;
   std::unordered_map<std::string, std::shared_ptr<const config::LocalPod>> pods_;  // at home here
   std::unordered_map<InboundServer*, std::unique_ptr<InboundServer>> servers_;
   std::unordered_map<Connection*, std::unique_ptr<Connection>> connections_;

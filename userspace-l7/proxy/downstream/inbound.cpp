@@ -2,6 +2,7 @@
 
 #include "base/content_id.h"
 #include "io/tcp_stream.h"
+#include "proxy/upstream/connector.h"
 
 namespace keelson::proxy {
 namespace {
@@ -67,33 +68,21 @@ void InboundTunnel::step() {
   if (!is_judged_) {
     is_judged_ = true;
     if (auto judged = judge(); !judged) return fail_with(judged.error());
-    if (auto taken = take_socket(); !taken) return fail_with(taken.error());
-    if (!socket_) return;
+    if (auto dialled = dial(); !dialled) return fail_with(dialled.error());
+    return;
   }
   if (request_->is_gone())
     return fail_with({Reason::stream_reset, ErrorSource::kDownstream, false, 0, "peer gave up"});
-  if (!connected_ && !connect_) {
-    if (!socket_) return;
-    if (!*socket_) return fail_with(socket_->error());
-    return dial();
-  }
-  if (!connected_) {
-    if (patience_->is_running()) return;
-    return fail_with({Reason::connect_timeout, ErrorSource::kUpstream, true, 0,
-                      request_->authority().to_string()});
-  }
-  if (!*connected_) return fail_with(connected_->error());
-  patience_.reset();
-  keep_alive((*connected_)->fd());
-  auto far = io::TcpStream::open(services().loop, std::move(**connected_));
-  if (!far) return fail_with(far.error());
+  if (!application_) return;
+  if (!*application_) return fail_with(application_->error());
   auto near = request_->accept();
   if (!near) return fail_with(near.error());
-  start_relay(std::move(*near), std::move(*far));
+  attempt_.reset();
+  start_relay(std::move(*near), std::move(**application_));
 }
 
 void InboundTunnel::refuse(const Error& why) noexcept {
-  connect_.reset();
+  attempt_.reset();
   if (request_ && !request_->is_gone()) request_->refuse(status_of(why.reason));
   request_.reset();
 }
@@ -131,35 +120,16 @@ void InboundTunnel::rejudge(const ServingConfig& now) {
       std::string(now.runtime->policy_name(pod->policy_set, decision.policy)));
 }
 
-Result<void> InboundTunnel::take_socket() {
-  const SocketKind kind{peers_.pod->uid, request_->authority().address->family(),
-                        KS_ROLE_DIAL_DELIVER};
-  if (Fd socket = services().sockets.take(kind)) {
-    socket_ = std::move(socket);
-    return {};
-  }
-  KS_ASSIGN(ticket_, services().sockets.wait(kind, [this](Result<Fd> socket) {
-    socket_ = std::move(socket);
-    wake();
-  }));
+Result<void> InboundTunnel::dial() {
+  const Endpoint to = request_->authority().endpoint();
+  const Dial what{.socket = {peers_.pod->uid, to.address.family(), KS_ROLE_DIAL_DELIVER},
+                  .to = to,
+                  .client = client_address(peers_.client, request_->headers())};
+  KS_ASSIGN(attempt_, proxy::dial(services(), what, [this](auto application) {
+              application_ = std::move(application);
+              wake();
+            }));
   return {};
-}
-
-void InboundTunnel::dial() {
-  Fd socket = std::move(**socket_);
-  const Endpoint client = client_address(peers_.client, request_->headers());
-  if (!services().facts)
-    return fail_with({Reason::attestation_missing, ErrorSource::kInternal, true, 0, "no map yet"});
-  if (auto noted = services().facts->write_note(socket.get(), client); !noted)
-    return fail_with(noted.error());
-  patience_ = services().alarms.make([this] { wake(); });
-  patience_->start(kConnectTime);
-  connect_ =
-      io::Connect::start(services().loop, std::move(socket), request_->authority().endpoint(),
-                         [this](Result<io::Socket> connected) {
-                           connected_ = std::move(connected);
-                           wake();
-                         });
 }
 
 // ---- InboundServer ----------------------------------------------------------------------------

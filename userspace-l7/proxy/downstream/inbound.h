@@ -4,7 +4,6 @@
 // server. One thread: their worker's. HTTP is not looked at.
 #pragma once
 
-#include "io/connect.h"
 #include "io/socket.h"
 #include "proxy/connection.h"
 #include "proxy/hbone/server_connection.h"
@@ -30,18 +29,14 @@ class InboundTunnel final : public Connection {
   void refuse(const Error& why) noexcept override;
 
   Result<void> judge();
-  Result<void> take_socket();
-  void dial();
+  Result<void> dial();
   config::Decision decide(const ServingConfig& config, const config::LocalPod& pod) const;
 
   const InboundPeers peers_;
   const uint64_t proven_identity_;
   std::unique_ptr<hbone::ConnectRequest> request_;
-  std::unique_ptr<SocketStock::Ticket> ticket_;
-  std::optional<Result<Fd>> socket_;
-  std::unique_ptr<io::Connect> connect_;
-  std::optional<Result<io::Socket>> connected_;
-  std::unique_ptr<hbone::Alarm> patience_;
+  std::unique_ptr<hbone::Dialer::Attempt> attempt_;
+  std::optional<Result<std::unique_ptr<io::ByteStream>>> application_;
   uint16_t port_ = 0;  // of a valid authority
   bool is_judged_ = false;
 };

@@ -1,6 +1,7 @@
 #include "proxy/downstream/outbound.h"
 
 #include "io/tcp_stream.h"
+#include "proxy/upstream/connector.h"
 
 namespace keelson::proxy {
 
@@ -61,12 +62,6 @@ Result<void> OutboundConnection::open_tunnel() {
                                       wake();
                                     }));
   return {};
-}
-
-std::string forwarded_value(const Endpoint& client, const std::string& host) {
-  std::string value = "for=\"" + client.to_string() + "\"";
-  if (!host.empty()) value += ";host=" + host;
-  return value;
 }
 
 }  // namespace keelson::proxy

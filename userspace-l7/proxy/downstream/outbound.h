@@ -28,7 +28,4 @@ class OutboundConnection final : public Connection {
   bool is_opening_ = false;
 };
 
-// The `forwarded` header of a CONNECT: for="<client>" and, for a Service, host=NAME.
-std::string forwarded_value(const Endpoint& client, const std::string& host);
-
 }  // namespace keelson::proxy

@@ -58,6 +58,7 @@ template <class Codec>
 void H1Stream<Codec>::close_orderly() noexcept {
   if (!stream_) return;
   stream_->observe(nullptr);
+  if (!is_write_ended_ && !stream_->shutdown_write()) return cancel(Reason::stream_reset);
   stream_->close_orderly();
   stream_.reset();
 }
@@ -84,7 +85,7 @@ void H1Stream<Codec>::on_end(http::HeaderList& trailers) {
 template <class Codec>
 void H1Stream<Codec>::begin_message() noexcept {
   trailers_.clear();
-  is_body_ended_ = is_end_taken_ = false;
+  is_body_ended_ = false;
 }
 
 template <class Codec>
@@ -106,7 +107,11 @@ Result<bool> H1Stream<Codec>::fill() {
   if (!stream_) return fail(Reason::stream_reset, ErrorSource::kInternal, "the stream is gone");
   KS_ASSIGN(bool has_moved, feed());
   if (has_moved || !in_.empty() || is_read_ended_ || !can_read_) return has_moved;
-  KS_ASSIGN(const io::ReadResult got, io::read_into(*stream_, in_));
+  const auto read = io::read_into(*stream_, in_);
+  if (!read && read.error().reason == Reason::buffer_pool_empty) is_starved_ = true;
+  if (is_starved_) return false;
+  if (!read) return Failure(read.error());
+  const io::ReadResult got = *read;
   bytes_read_ += got.bytes;
   if (got.is_would_block()) {
     can_read_ = false;
@@ -135,13 +140,27 @@ Result<BodyRead> H1Stream<Codec>::read_body(BufferChain& into, size_t bytes_max)
     KS_ASSIGN(const bool has_moved, fill());
     if (!has_moved) return BodyRead{BodyRead::Kind::kWouldBlock, 0};
   }
-  if (body_.empty()) {
-    is_end_taken_ = true;
-    return BodyRead{BodyRead::Kind::kEnd, 0};
-  }
+  if (body_.empty()) return BodyRead{BodyRead::Kind::kEnd, 0};
   const size_t bytes = std::min(bytes_max, body_.size());
   into.move_from(body_, bytes);
   return BodyRead{BodyRead::Kind::kData, bytes};
+}
+
+template <class Codec>
+Result<void> H1Stream<Codec>::read_ahead() {
+  if (is_body_ended_ && in_.empty() && body_.empty()) KS_TRY(fill());
+  return {};
+}
+
+template <class Codec>
+bool H1Stream<Codec>::is_quiet() {
+  if (!stream_ || is_read_ended_ || !is_between_messages()) return false;
+  if (!can_read_) return true;
+  std::byte byte{};
+  const auto got = stream_->read({&byte, 1});
+  if (!got || !got->is_would_block()) return false;
+  can_read_ = false;
+  return true;
 }
 
 template <class Codec>
@@ -163,7 +182,10 @@ Result<void> H1Stream<Codec>::write_head(const http::MessageHead& head, http::En
   if constexpr (std::is_same_v<Codec, ServerConnection>) {
     if (head.status / 100 == 1 && head.status != 101) return codec_.write_informational(head);
   }
-  return codec_.write_head(head, end);
+  KS_TRY(codec_.write_head(head, end));
+  // The request has ended; what follows on this connection are the tunnel's bytes.
+  if (codec_.is_tunnel()) begin_message();
+  return {};
 }
 
 template <class Codec>

@@ -33,10 +33,18 @@ class H1Stream final : public http::HttpStream, private io::StreamObserver, priv
   // due. Once at the end of each turn. Error: the stream's.
   Result<void> flush();
   bool has_unsent() const noexcept { return !out_.empty() || codec_.waiting_bytes() > 0; }
+  // Between a message's end and what answers it: finds out whether the peer is still there, and
+  // reads at most one block of what follows. Error: the peer is gone.
+  Result<void> read_ahead();
+  // Between two messages: false when the peer has ended or said something that nobody asked for.
+  // `wake` is called when it does.
+  bool is_quiet();
   // Reads and drops to the peer's end of stream; true when it is there.
   Result<bool> drain_input();
 
   Codec& codec() noexcept { return codec_; }
+  // It could not read for want of a buffer: give it a turn after kStarvedRetry.
+  bool take_starved() noexcept { return std::exchange(is_starved_, false); }
   bool has_peer_ended() const noexcept { return is_read_ended_; }
   // Nothing in it that belongs to a message.
   bool is_between_messages() const noexcept {
@@ -77,8 +85,8 @@ class H1Stream final : public http::HttpStream, private io::StreamObserver, priv
   bool is_read_ended_ = false;
   bool is_write_ended_ = false;
   bool is_body_ended_ = false;
-  bool is_end_taken_ = false;
   bool is_tunnel_ended_ = false;  // our direction of it
+  bool is_starved_ = false;
   bool is_out_of_memory_ = false;
 };
 

@@ -1,0 +1,208 @@
+#include "proxy/downstream/http_connection.h"
+
+#include "base/limits.h"
+#include "io/tcp_stream.h"
+
+namespace keelson::proxy {
+
+Result<std::unique_ptr<HttpConnection>> HttpConnection::start(
+    const Services& services, std::shared_ptr<const config::LocalPod> pod, const Capture& capture,
+    io::Socket socket) {
+  keep_alive(socket.fd());
+  KS_ASSIGN(auto stream, io::TcpStream::open(services.loop, std::move(socket)));
+  return std::make_unique<HttpConnection>(services, std::move(pod), capture, std::move(stream));
+}
+
+HttpConnection::HttpConnection(const Services& services,
+                               std::shared_ptr<const config::LocalPod> pod, const Capture& capture,
+                               std::unique_ptr<io::ByteStream> stream)
+    : Connection(services, services.scheduler.tenant(pod->ns), Path::kOutbound),
+      origin_{std::move(pod), capture.client, capture.original, capture.service_id},
+      stream_(std::move(stream), services.blocks, [this] { wake(); }),
+      patience_(services.alarms.make([this] { wake(); })) {
+  record().source = origin_.pod->ns + "/" + origin_.pod->name;
+  record().source_address = origin_.client.to_string();
+  record().destination_address = origin_.original.to_string();
+  if (capture.service) record().service = capture.service->ns + "/" + capture.service->name;
+  wake();
+}
+
+HttpConnection::~HttpConnection() {
+  account().buffered_bytes -= accounted_bytes_;
+}
+
+size_t HttpConnection::advance(size_t budget_bytes) {
+  size_t bytes = 0;
+  for (;;) {
+    const Step step = take_step(budget_bytes - std::min(bytes, budget_bytes), bytes);
+    if (step == Step::kGone) return bytes;
+    if (step == Step::kWait) break;
+    // Pipelined requests of one connection are not to keep the others waiting.
+    if (bytes >= budget_bytes) {
+      wake();
+      break;
+    }
+  }
+  end_turn();
+  return bytes;
+}
+
+HttpConnection::Step HttpConnection::take_step(size_t budget_bytes, size_t& bytes) {
+  if (is_closing_) return close();
+  return exchange_ ? run_exchange(budget_bytes, bytes) : begin_exchange();
+}
+
+HttpConnection::Step HttpConnection::begin_exchange() {
+  if (!account().may_buffer() && stream_.bytes_held() == 0) return starve();
+  auto head = stream_.read_head();
+  if (!head) return refuse_request(head.error());
+  if (*head) {
+    patience_->stop();
+    is_waiting_ = false;
+    exchange_ = std::make_unique<Exchange>(services(), origin_, stream_, std::move(**head),
+                                           [this] { wake(); });
+    return Step::kAgain;
+  }
+  if (stream_.codec().is_closing() || stream_.has_peer_ended()) {
+    is_closing_ = true;
+    return Step::kAgain;
+  }
+  return wait_for_head();
+}
+
+// Idle as long as most servers allow, but a head that has begun must come to its end.
+HttpConnection::Step HttpConnection::wait_for_head() {
+  const bool is_idle = stream_.codec().is_idle();
+  if (is_waiting_ && is_idle == was_idle_) {
+    if (patience_->is_running()) return Step::kWait;
+    if (!is_idle)
+      return refuse_request({Reason::http_head_timeout, ErrorSource::kDownstream, false, 0, {}});
+    is_closing_ = true;
+    is_waiting_ = false;
+    return Step::kAgain;
+  }
+  is_waiting_ = true;
+  was_idle_ = is_idle;
+  patience_->start(is_idle ? kHttpIdleTime : kHttpHeadTime);
+  return Step::kWait;
+}
+
+HttpConnection::Step HttpConnection::run_exchange(size_t budget_bytes, size_t& bytes) {
+  if (!account().may_buffer() && held_bytes() == 0) return starve();
+  const Exchange::Progress progress = exchange_->pump(budget_bytes);
+  bytes += progress.bytes + kRunCostBytesMin;
+  switch (progress.state) {
+    case Exchange::State::kWaiting:
+      return watch_peer();
+    case Exchange::State::kMore:
+      wake();
+      return Step::kWait;
+    case Exchange::State::kDone:
+    case Exchange::State::kAborted:
+      return end_exchange(progress.state);
+  }
+  return Step::kWait;
+}
+
+// A client that went away needs no answer; one that only ended its side does.
+HttpConnection::Step HttpConnection::watch_peer() {
+  if (stream_.read_ahead()) return Step::kWait;
+  exchange_->abort(Reason::downstream_ended);
+  return end_exchange(Exchange::State::kAborted);
+}
+
+HttpConnection::Step HttpConnection::end_exchange(Exchange::State state) {
+  log(exchange_->record(), exchange_->since());
+  const Reason why = exchange_->record().reason;
+  exchange_.reset();
+  if (state == Exchange::State::kAborted) return break_off(why);
+  is_closing_ = stream_.codec().is_closing();
+  return Step::kAgain;
+}
+
+// Before an Exchange began: nobody else tells the client, or logs.
+HttpConnection::Step HttpConnection::refuse_request(const Error& why) {
+  record().reason = why.reason;
+  record().detail = why.message();
+  record().generation = services().config->generation();
+  log(record(), services().clock.now());
+  if (!stream_.codec().write_refusal(why.reason)) return break_off(why.reason);
+  is_closing_ = true;
+  return Step::kAgain;
+}
+
+HttpConnection::Step HttpConnection::break_off(Reason why) {
+  stream_.cancel(why);
+  services().connections.remove(*this);
+  return Step::kGone;
+}
+
+// Sends the rest and the end, then reads to the client's: closing with unread input would reset
+// what was just sent.
+HttpConnection::Step HttpConnection::close() {
+  if (!is_lingering_) patience_->start(kHttpLingerTime);
+  is_lingering_ = true;
+  if (!stream_.flush()) return break_off(Reason::downstream_ended);
+  const auto ended = stream_.codec().is_closing() ? stream_.drain_input() : Result<bool>(true);
+  if (!ended) return break_off(Reason::downstream_ended);
+  const bool is_over = *ended && !stream_.has_unsent();
+  if (!is_over && patience_->is_running()) return Step::kWait;
+  if (!is_over) return break_off(Reason::downstream_ended);
+  stream_.close_orderly();
+  services().connections.remove(*this);
+  return Step::kGone;
+}
+
+void HttpConnection::end_turn() {
+  if (auto flushed = stream_.flush(); !flushed) {
+    if (exchange_) {
+      exchange_->abort(Reason::downstream_ended);
+      log(exchange_->record(), exchange_->since());
+      exchange_.reset();
+    }
+    break_off(flushed.error().reason);
+    return;
+  }
+  const size_t now = held_bytes();
+  account().buffered_bytes += now;
+  account().buffered_bytes -= accounted_bytes_;
+  accounted_bytes_ = now;
+  if (stream_.take_starved() || (exchange_ && exchange_->take_starved())) starve();
+}
+
+HttpConnection::Step HttpConnection::starve() {
+  services().stats.count(Reason::buffer_pool_empty);
+  if (!starved_) starved_ = services().alarms.make([this] { wake(); });
+  starved_->start(kStarvedRetry);
+  return Step::kWait;
+}
+
+size_t HttpConnection::held_bytes() const noexcept {
+  return stream_.bytes_held() + (exchange_ ? exchange_->bytes_held() : 0);
+}
+
+// ---- from outside -----------------------------------------------------------------------------
+
+// Cut: a request under way is reset and logged; an idle connection just ends.
+void HttpConnection::refuse(const Error& why) noexcept {
+  if (!exchange_) {
+    if (!is_lingering_) return stream_.close_orderly();
+    return stream_.cancel(why.reason);
+  }
+  exchange_->abort(why.reason, record().policy);
+  log(exchange_->record(), exchange_->since());
+  exchange_.reset();
+  stream_.cancel(why.reason);
+}
+
+void HttpConnection::rejudge(const ServingConfig& config) {
+  if (!exchange_) return;
+  if (auto denied = exchange_->policy_that_denies(config))
+    cut(Reason::connections_cut, std::move(denied->name));
+}
+
+void HttpConnection::drain() {
+  stream_.codec().close_after_answer();
+}
+
+}  // namespace keelson::proxy

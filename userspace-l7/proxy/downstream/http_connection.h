@@ -1,0 +1,60 @@
+// HttpConnection: an HTTP/1.1 connection that an application of a local pod dialled to a Service
+// whose requests are routed: one Exchange after another, each by the configuration of its own
+// moment. Every request is logged by itself. One thread: its worker's.
+// HTTP/2 is refused (505) in this version.
+#pragma once
+
+#include "proxy/downstream/capture.h"
+#include "proxy/exchange/exchange.h"
+#include "proxy/exchange/h1_stream.h"
+
+namespace keelson::proxy {
+
+class HttpConnection final : public Connection {
+ public:
+  // `pod`: whose outbound listener accepted `socket`. Error: io_error.
+  static Result<std::unique_ptr<HttpConnection>> start(const Services& services,
+                                                       std::shared_ptr<const config::LocalPod> pod,
+                                                       const Capture& capture, io::Socket socket);
+  HttpConnection(const Services& services, std::shared_ptr<const config::LocalPod> pod,
+                 const Capture& capture, std::unique_ptr<io::ByteStream> stream);
+  ~HttpConnection() override;
+
+  void rejudge(const ServingConfig& config) override;
+  // Answers say `connection: close` from now on; an idle connection stays until the deadline.
+  void drain() override;
+
+ private:
+  enum class Step : uint8_t { kAgain, kWait, kGone };  // kGone: this is destroyed
+
+  size_t advance(size_t budget_bytes) override;
+  void refuse(const Error& why) noexcept override;
+  bool logs_itself() const noexcept override { return true; }
+
+  Step take_step(size_t budget_bytes, size_t& bytes);
+  Step begin_exchange();
+  Step wait_for_head();
+  Step run_exchange(size_t budget_bytes, size_t& bytes);
+  Step watch_peer();
+  Step end_exchange(Exchange::State state);
+  Step refuse_request(const Error& why);
+  Step break_off(Reason why);
+  Step close();
+  Step starve();
+  // Settles what a turn leaves: bytes to send, memory held. May destroy this.
+  void end_turn();
+  size_t held_bytes() const noexcept;
+
+  const Exchange::Origin origin_;
+  H1ServerStream stream_;
+  std::unique_ptr<Exchange> exchange_;
+  const std::unique_ptr<hbone::Alarm> patience_;  // for a head, then for the client's end
+  std::unique_ptr<hbone::Alarm> starved_;
+  size_t accounted_bytes_ = 0;
+  bool is_waiting_ = false;  // patience_ runs for a head
+  bool was_idle_ = false;    // when it began to
+  bool is_closing_ = false;
+  bool is_lingering_ = false;
+};
+
+}  // namespace keelson::proxy
