@@ -16,14 +16,15 @@ namespace {
 
 constexpr size_t kClientsMax = 64;
 
-bool is_agent_only(link::HoldOp op) {
-  return op < link::HoldOp::kListeners;
-}
-bool is_proxy_only(link::HoldOp op) {
-  return op == link::HoldOp::kSockets;
-}
-
 }  // namespace
+
+bool may_ask(uid_t uid, std::optional<uid_t> extra_proxy_uid, link::HoldOp op) noexcept {
+  const bool agent = uid == link::kAgentUid;
+  const bool proxy = uid == link::kProxyUid || uid == extra_proxy_uid;
+  if (op < link::HoldOp::kListeners) return agent;
+  if (op == link::HoldOp::kSockets) return proxy;
+  return agent || proxy;
+}
 
 Server::Server(Fd listener, Fd poll, std::optional<uid_t> extra_proxy_uid)
     : listener_(std::move(listener)), poll_(std::move(poll)), extra_proxy_uid_(extra_proxy_uid) {}
@@ -74,23 +75,12 @@ Result<void> Server::run(const Fd& stop) {
   }
 }
 
-bool Server::is_known(uid_t uid) const {
-  return uid == link::kAgentUid || uid == link::kProxyUid || uid == extra_proxy_uid_;
-}
-
-bool Server::may(uid_t uid, link::HoldOp op) const {
-  const bool agent = uid == link::kAgentUid;
-  const bool proxy = uid == link::kProxyUid || uid == extra_proxy_uid_;
-  if (is_agent_only(op)) return agent;
-  if (is_proxy_only(op)) return proxy;
-  return agent || proxy;
-}
-
 void Server::on_connection() {
   auto socket = link::accept_seqpacket(listener_);
   if (!socket) return;  // gone again, or EMFILE: the backlog keeps the others
   const auto peer = link::peer_credentials(*socket);
-  if (!peer || !is_known(peer->uid) || clients_.size() >= kClientsMax) {
+  if (!peer || !may_ask(peer->uid, extra_proxy_uid_, link::HoldOp::kList) ||
+      clients_.size() >= kClientsMax) {
     spdlog::warn("component=hold reason=caller_not_allowed uid={} clients={} msg=\"refused\"",
                  peer ? peer->uid : ~0U, clients_.size());
     return;
@@ -110,7 +100,7 @@ bool Server::on_readable(const Client& client) {
   Result<Answer> answer = [&]() -> Result<Answer> {
     if (!whole)
       return fail(Reason::message_malformed, ErrorSource::kInternal, "size or protocol version");
-    if (!may(client.uid, request.op))
+    if (!may_ask(client.uid, extra_proxy_uid_, request.op))
       return fail(Reason::caller_not_allowed, ErrorSource::kInternal, "role");
     return inventory_.answer(request, std::move(received->fds));
   }();

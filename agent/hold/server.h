@@ -20,6 +20,10 @@ struct ServerOptions {
   std::optional<uid_t> extra_proxy_uid;  // tests run both ends as one user
 };
 
+// Whether a caller with this uid may ask this: the agent registers, adopts and stores; only the
+// proxy gets sockets; both read. Anybody else may ask nothing.
+bool may_ask(uid_t uid, std::optional<uid_t> extra_proxy_uid, link::HoldOp op) noexcept;
+
 class Server {
  public:
   static Result<Server> open(const ServerOptions& options);
@@ -36,8 +40,6 @@ class Server {
   Result<void> watch(const Fd& fd);
   void on_connection();
   bool on_readable(const Client& client);  // false: disconnect
-  bool may(uid_t uid, link::HoldOp op) const;
-  bool is_known(uid_t uid) const;
 
   Fd listener_;
   Fd poll_;
