@@ -1,14 +1,17 @@
 #include "admin/http_connection.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <utility>
 
 #include "admin/views.h"
+#include "http/h1/connection.h"
+#include "http/h1/writer.h"
 
 namespace keelson::admin {
 namespace {
+
+using http::h1::BodyKind;
+using http::h1::Persistence;
 
 constexpr size_t kDiscardBytesMax = 256u << 10;  // read and dropped while closing
 
@@ -19,40 +22,15 @@ http::h1::Limits parser_limits(const HttpLimits& limits) {
   return parser;
 }
 
-int status_of(Reason reason) noexcept {
-  switch (reason) {
-    case Reason::http_head_too_large:
-    case Reason::http_too_many_headers:
-      return 431;
-    case Reason::http_target_too_long:
-      return 414;
-    case Reason::http_version_unsupported:
-      return 505;
-    default:
-      return 400;
-  }
-}
-
-std::string head_text(const Response& response, bool chunked, bool keep_alive) {
-  const auto status = static_cast<uint16_t>(response.status);
-  std::string text = "HTTP/1.1 " + std::to_string(status) + " " +
-                     std::string(http::reason_phrase(status)) +
-                     "\r\ncontent-type: " + response.content_type +
-                     "\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n";
-  if (response.status == 405) text += "allow: GET\r\n";
-  if (response.stream == nullptr)
-    text += "content-length: " + std::to_string(response.body.size()) + "\r\n";
-  else if (chunked)
-    text += "transfer-encoding: chunked\r\n";
-  if (!keep_alive) text += "connection: close\r\n";
-  return text + "\r\n";
-}
-
-// RFC 9112 7.1. Never called with an empty text: that would be the last chunk.
-std::string chunk_of(const std::string& text) {
-  std::array<char, 16> size{};
-  const auto end = std::to_chars(size.data(), size.data() + size.size(), text.size(), 16).ptr;
-  return std::string(size.data(), end) + "\r\n" + text + "\r\n";
+http::MessageHead head_of(const Response& response) {
+  http::MessageHead head;
+  head.status = static_cast<uint16_t>(response.status);
+  head.headers.add("content-type", response.content_type);
+  head.headers.add("cache-control", "no-store");
+  head.headers.add("x-content-type-options", "nosniff");
+  if (response.status == 405) head.headers.add("allow", "GET");
+  if (response.stream == nullptr) head.content_length = response.body.size();
+  return head;
 }
 
 }  // namespace
@@ -68,6 +46,7 @@ HttpConnection::HttpConnection(io::EventLoop& loop, std::unique_ptr<io::TcpStrea
       parser_(http::h1::Parser::Role::kRequests, parser_limits(limits)),
       input_(pool),
       output_(pool),
+      chunk_(pool),
       deadline_(loop, [this] {
         is_late_ = true;
         schedule_();
@@ -128,7 +107,7 @@ bool HttpConnection::feed() {
   while (!input_.empty()) {
     const auto taken = parser_.feed(input_.front(), *this);
     if (!taken) {
-      refuse(status_of(taken.error().reason), taken.error().reason);
+      refuse(http::h1::status_for(taken.error().reason), taken.error().reason);
       return false;
     }
     input_.consume(*taken);
@@ -179,9 +158,18 @@ void HttpConnection::refuse(int status, Reason reason) {
 void HttpConnection::begin(Response response) {
   response_ = std::move(response);
   const bool is_head = head_.method == "HEAD";
-  chunked_ = response_.stream != nullptr && head_.version == http::Version::kHttp11;
-  if (response_.stream != nullptr && !chunked_) keep_alive_ = false;  // the end is the close
-  const bool written = output_.append(head_text(response_, chunked_, keep_alive_));
+  const bool is_old = head_.version == http::Version::kHttp10;
+  chunked_ = response_.stream != nullptr && !is_old;
+  if (response_.stream != nullptr && is_old) keep_alive_ = false;  // the end is the close
+  const BodyKind body = is_head                       ? BodyKind::kNone
+                        : response_.stream == nullptr ? BodyKind::kLength
+                        : chunked_                    ? BodyKind::kChunked
+                                                      : BodyKind::kUntilClose;
+  const Persistence persistence = !keep_alive_ ? Persistence::kClose
+                                  : is_old     ? Persistence::kKeepAlive
+                                               : Persistence::kDefault;
+  const bool written =
+      http::h1::write_head(output_, head_of(response_), body, persistence).has_value();
   if (!written) keep_alive_ = false;
   body_sent_ = 0;
   body_done_ = is_head || !written;
@@ -225,16 +213,23 @@ bool HttpConnection::fill_output() {
     }
     const auto line = response_.stream->next();
     if (line) {
-      if (output_.append(chunked_ ? chunk_of(*line) : *line)) continue;
+      if (append_line(*line)) continue;
       keep_alive_ = false;  // no memory: the body ends here, without the last chunk
       body_done_ = true;
       break;
     }
     if (!response_.stream->is_finished()) break;
     body_done_ = true;
-    if (chunked_ && !output_.append(std::string_view("0\r\n\r\n"))) keep_alive_ = false;
+    if (chunked_ && !http::h1::write_last_chunk(output_, nullptr)) keep_alive_ = false;
   }
   return output_.size() > before;
+}
+
+bool HttpConnection::append_line(const std::string& line) {
+  if (!chunked_) return output_.append(line);
+  const bool added = chunk_.append(line) && http::h1::write_chunk(output_, chunk_, chunk_.size());
+  chunk_.clear();
+  return added;
 }
 
 bool HttpConnection::finish_answer() {

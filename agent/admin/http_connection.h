@@ -64,6 +64,7 @@ class HttpConnection final : public io::StreamObserver, private http::h1::Sink {
   void refuse(int status, Reason reason);
   void begin(Response response);
   bool fill_output();
+  bool append_line(const std::string& line);  // false: no memory
   bool finish_answer();
   bool watch_for_end();
   void set_deadline(std::chrono::milliseconds delay);
@@ -77,6 +78,7 @@ class HttpConnection final : public io::StreamObserver, private http::h1::Sink {
   http::h1::Parser parser_;
   BufferChain input_;
   BufferChain output_;
+  BufferChain chunk_;  // a stream's line on its way into a chunk; empty between calls
   http::MessageHead head_;
   bool has_head_ = false;
   bool has_body_ = false;
