@@ -67,6 +67,13 @@ class Scene:
 
 # ---- moves
 
+def is_ready_for(scene, what):
+    """A key may come before the label: then it says so and changes nothing."""
+    if not scene.is_meshed:
+        scene.play.step(f"The shop is not in the mesh yet (m): no {what}")
+    return scene.is_meshed
+
+
 def mesh_on(scene):
     play = scene.play
     play.step("The label lands: nothing restarts", "kubectl label namespace shop keelson.dev/mesh=enabled",
@@ -90,6 +97,9 @@ def mesh_off(scene):
 
 
 def route(scene, name, title):
+    """False when it could not be applied."""
+    if not is_ready_for(scene, "route"):
+        return False
     scene.play.step(title, f"kubectl apply -f tools/dev/demo/later/{name}.yaml",
                     "keelsonctl --node node1 why shop/cart shop/pay:80")
     if not ROUTES:
@@ -100,7 +110,10 @@ def route(scene, name, title):
 
 
 def deny(scene):
+    """When the policy was saved; None when nobody could enforce it."""
     play = scene.play
+    if not is_ready_for(scene, "policy"):
+        return None
     play.step("Only cart may call pay", "kubectl apply -f tools/dev/demo/later/pay-callers.yaml",
               "keelsonctl --node node2 why outlaw/mallory shop/pay:80")
     saved = time.monotonic()
@@ -126,8 +139,7 @@ def undeny(scene):
 def kill(scene, components):
     """kill -9 on node1. The kernel's part goes on; what needs a proxy waits for the next one."""
     play = scene.play
-    if not scene.is_meshed:
-        play.step("Nothing to kill for: the shop is not in the mesh (m)")
+    if not is_ready_for(scene, "kill"):
         return
     play.step(f"kill -9 of the {' and the '.join(components)} of node1",
               *(f"lab kill {component} node1" for component in components), "keelsonctl --node node1 status")
@@ -175,6 +187,15 @@ def check_captured(scene, since, is_proxy_dead):
 
 
 # ---- acts
+
+def meshed(act):
+    """An act of the mesh, after a key may have taken the shop out."""
+    def play(scene):
+        if not scene.is_meshed:
+            mesh_on(scene)
+        act(scene)
+    return play
+
 
 def unmeshed(scene):
     play = scene.play
@@ -276,12 +297,12 @@ def sealed(scene):
 ACTS = (
     ("No mesh yet", unmeshed),
     ("The label lands", label),
-    ("Canary 10 %", lambda scene: canary(scene, 10, 6)),
-    ("Canary 50 %", lambda scene: canary(scene, 50, 10)),
-    ("Roll back", rollback),
-    ("mallory denied", refuse_mallory),
-    ("kill -9 agent", lambda scene: kill(scene, ["agent"])),
-    ("kill -9 proxy", lambda scene: kill(scene, ["proxy"])),
-    ("kill -9 both", lambda scene: kill(scene, ["agent", "proxy"])),
+    ("Canary 10 %", meshed(lambda scene: canary(scene, 10, 6))),
+    ("Canary 50 %", meshed(lambda scene: canary(scene, 50, 10))),
+    ("Roll back", meshed(rollback)),
+    ("mallory denied", meshed(refuse_mallory)),
+    ("kill -9 agent", meshed(lambda scene: kill(scene, ["agent"]))),
+    ("kill -9 proxy", meshed(lambda scene: kill(scene, ["proxy"]))),
+    ("kill -9 both", meshed(lambda scene: kill(scene, ["agent", "proxy"]))),
     ("With and without", sealed),
 )

@@ -46,10 +46,13 @@ class Lab:
         self.lifeline = lifeline_write
         return ""
 
+    @property
+    def is_ours(self):
+        """It is up, and this run started it."""
+        return self.lifeline is not None
+
     def down(self):
         """Empty when nothing of the lab is left, else what is."""
-        if self.lifeline is None:
-            return ""
         code, text = self.lab("down")
         os.close(self.lifeline)
         self.lifeline = None
