@@ -15,10 +15,30 @@ TEST(Path, FindsADotSegmentInEverySpellingThatServersResolve) {
 }
 
 TEST(Path, LeavesDotsAloneThatAreNoSegment) {
-  for (const char* path : {"/",     "*",        "",       "/.well-known/x", "/a/.b",   "/a./b",
-                           "/a..",  "/...",     "/.../x", "/a/..b/c",       "/%2efoo", "/a;..",
-                           "/a;/x", "/a;..;/x", "/x;.",   "/%252e%252e/x",  "/%",      "/%2",
-                           "/..%",  "/.%zz",    "//",     "/a//b",          "/v1.2/x"})
+  for (const char* path : {"/",
+                           "*",
+                           "",
+                           "/.well-known/x",
+                           "/a/.b",
+                           "/a./b",
+                           "/a..",
+                           "/...",
+                           "/.../x",
+                           "/a/..b/c",
+                           "/%2efoo",
+                           "/a;..",
+                           "/a;/x",
+                           "/a;..;/x",
+                           "/x;.",
+                           "/a%20b;../x",
+                           "/%252e%252e/x",
+                           "/%",
+                           "/%2",
+                           "/..%",
+                           "/.%zz",
+                           "//",
+                           "/a//b",
+                           "/v1.2/x"})
     EXPECT_FALSE(has_dot_segment(path)) << path;
 }
 

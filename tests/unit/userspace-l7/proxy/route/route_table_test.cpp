@@ -366,8 +366,7 @@ TEST(RouteTable, NamesRuleAndRegexThatItRefuses) {
             "rule shop/r#0: regex '[': missing ]: [");
   EXPECT_EQ(why_refused({query("x", "*", TextMatch::kRegex)}),
             "rule shop/r#0: regex '*': no argument for repetition operator: *");
-  EXPECT_EQ(why_refused({regex("\\pL{50}")}),
-            "rule shop/r#0: regex '\\pL{50}' is too large");
+  EXPECT_EQ(why_refused({regex("\\pL{50}")}), "rule shop/r#0: regex '\\pL{50}' is too large");
 }
 
 TEST(RouteTable, RefusesAPathWithoutASlashAndAnEntryWithoutARule) {
