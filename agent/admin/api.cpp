@@ -86,6 +86,7 @@ Response Api::handle_owner(const Request& request) {
   if (request.path == "/v1/status") return json(status_json(look.view, state_.readiness()));
   if (request.path == "/v1/config/workloads") return json(workloads_json(look.view));
   if (request.path == "/v1/config/services") return json(services_json(look.view));
+  if (request.path == "/v1/config/routes") return json(routes_json(look.view));
   if (request.path == "/v1/config/policies") return json(policies_json(look.view));
   return problem(404, Reason::not_found, "no such path: " + request.path, "keelsonctl --help");
 }

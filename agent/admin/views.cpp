@@ -192,6 +192,7 @@ Json objects_json(const model::Snapshot& snapshot) {
           {"endpoint_slices", snapshot.endpoint_slices.size()},
           {"authorization_policies", snapshot.authorization_policies.size()},
           {"peer_authentications", snapshot.peer_authentications.size()},
+          {"http_routes", snapshot.http_routes.size()},
           {"node_states", snapshot.node_states.size()}};
 }
 

@@ -10,7 +10,7 @@
 //                outcomes:[{reason, count}]},
 //                pods:{local, meshed, ready, refused}, workloads:[{pod, state, reason, detail}],
 //                objects:{namespaces, pods, services, endpoint_slices, authorization_policies,
-//                peer_authentications, node_states}, connections:[{reason, count}],
+//                peer_authentications, http_routes, node_states}, connections:[{reason, count}],
 //                refusals:[{reason, count}], events_lost, findings:[{severity, reason, file, line,
 //                object, message, fix}]}
 // /v1/config/workloads {generation, workloads:[{namespace, name, node, local, service_account,
@@ -19,6 +19,10 @@
 // /v1/config/services  {generation, services:[{namespace, name, addresses, implemented, detail,
 //                ports:[{name, port, target, protocol, application_protocol, implemented,
 //                routed_per_request, endpoints:[{address, pod, node, ready}]}]}]}
+// /v1/config/routes    {generation, routes:[{service, port, clients, match, rule, route, filters,
+//                backends:[{name, weight, valid}], request_timeout_ms, backend_timeout_ms,
+//                summary:{backends, timeout}}]}; in order of precedence for each Service port and
+//                group of clients ("all", a namespace, or "others")
 // /v1/config/policies  {generation, policies:[{kind, namespace, name, action, mode, port_modes,
 //                selector, rules, unreadable, file, line, selects:[pod]}]}
 // /v1/why       {from, to, port, destination, path, verdict, broken, links:[{name, result, detail,
@@ -38,6 +42,7 @@ std::string version_json(const MeshView& view);
 std::string status_json(const MeshView& view, const Readiness& readiness);
 std::string workloads_json(const MeshView& view);
 std::string services_json(const MeshView& view);
+std::string routes_json(const MeshView& view);  // route_views.cpp
 std::string policies_json(const MeshView& view);
 std::string why_json(const WhyReport& report);
 std::string checks_json(const std::vector<Check>& checks);

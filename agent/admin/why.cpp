@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 #include <utility>
+
+#include "config/runtime_config.h"
 
 namespace keelson::admin {
 namespace {
@@ -36,7 +39,8 @@ class Explainer {
   }
 
   WhyReport run() {
-    if (find_source() && find_target() && find_endpoints()) judge_routes();
+    if (find_source() && find_target() && (rules_ != nullptr ? find_backends() : find_endpoints()))
+      judge_routes();
     add_recent();
     return std::move(report_);
   }
@@ -62,7 +66,9 @@ class Explainer {
   bool find_target();
   bool find_port(const model::Service& service);
   bool check_service();
+  bool check_rules();
   bool find_endpoints();
+  bool find_backends();
   Route route_to(const Endpoint& endpoint, const model::Pod* pod) const;
   void judge_routes();
   bool judge(const Route& route);
@@ -87,6 +93,8 @@ class Explainer {
   const model::ServicePort* port_ = nullptr;
   const model::Pod* target_pod_ = nullptr;
   bool by_kube_proxy_ = false;
+  bool per_request_ = false;                 // captured because of an HTTPRoute
+  const config::RouteSet* rules_ = nullptr;  // null: to the Service's own endpoints
   std::vector<Route> routes_;
 };
 
@@ -203,11 +211,76 @@ bool Explainer::check_service() {
     by_kube_proxy_ = true;
     return skip("service", "the source is not in the mesh: kube-proxy picks the endpoint");
   }
-  if (view_.is_implemented(*service_, *port_))
+  if (view_.is_implemented(*service_, *port_)) {
+    for (const auto& address : service_->cluster_ips)
+      if (const auto row = view_.service_row(address, port_->port))
+        per_request_ = per_request_ || (row->flags & KS_SERVICE_L7) != 0;
+    if (per_request_) return check_rules();
     return ok("service", "its addresses are in the kernel; the endpoint is chosen at connect");
+  }
   by_kube_proxy_ = true;
   const std::string because = view_.left_alone_because(*service_);
   return skip("service", "left to kube-proxy" + (because.empty() ? "" : ": " + because));
+}
+
+// An HTTPRoute concerns the Service's port: which rules hold for this client.
+bool Explainer::check_rules() {
+  ok("service", "its addresses are in the kernel; captured, and routed per request by the proxy");
+  const auto& key = service_->meta.key;
+  const config::Service* routed = nullptr;
+  if (view_.plan.proxy != nullptr)
+    for (const auto& [id, service] : view_.plan.proxy->services)
+      if (service->ns == key.ns && service->name == key.name && service->port == port_->port)
+        routed = service.get();
+  if (routed != nullptr && routed->routes != nullptr)
+    rules_ = routed->routes->for_client(source_->meta.key.ns);
+  if (rules_ == nullptr)
+    return ok("routes", "no HTTPRoute is for clients of namespace '" + source_->meta.key.ns +
+                            "': requests go to the Service's own endpoints");
+  for (const auto& rule : rules_->rules)
+    for (const auto& backend : rule.backends)
+      if (!backend.is_valid && backend.weight != 0)
+        return broken("routes",
+                      "rule " + rule.name + ": backend " + backend.name +
+                          " cannot be used, and its share of the requests is answered 500",
+                      "keelsonctl status");
+  if (rules_->entries.empty())
+    return broken("routes", "the HTTPRoute has no rule: every request is answered 404",
+                  "keelsonctl config routes");
+  return ok("routes", std::to_string(rules_->entries.size()) +
+                          " matches; a request that none fits is answered 404");
+}
+
+// Endpoints of every backend that some rule sends requests to.
+bool Explainer::find_backends() {
+  std::set<std::string> empty;
+  size_t backends = 0;
+  for (const auto& rule : rules_->rules)
+    for (const auto& backend : rule.backends) {
+      if (!backend.is_valid || backend.weight == 0) continue;
+      ++backends;
+      bool is_ready = false;
+      for (const uint64_t id : backend.service) {
+        const auto set = view_.plan.proxy->endpoints.find(id);
+        if (set == view_.plan.proxy->endpoints.end()) continue;
+        for (const Endpoint& endpoint : set->second->endpoints) {
+          is_ready = true;
+          if (routes_.size() < kEndpointsShown)
+            routes_.push_back(route_to(endpoint, view_.find_pod(endpoint.address)));
+        }
+      }
+      if (!is_ready) empty.insert(backend.name);
+    }
+  if (!empty.empty())
+    return broken("endpoints",
+                  "no endpoint of backend " + *empty.begin() +
+                      " is ready: its share of the requests is answered 503",
+                  "keelsonctl config services");
+  if (backends != 0)
+    return ok("endpoints", std::to_string(routes_.size()) + " ready behind the rules' backends");
+  report_.path = "capture";
+  return skip("endpoints", "no rule has a backend: the proxy answers itself") &&
+         judge_proxy({{}, nullptr, "capture", {}});
 }
 
 bool Explainer::find_endpoints() {
@@ -255,14 +328,11 @@ Route Explainer::route_to(const Endpoint& endpoint, const model::Pod* pod) const
     route.because = "the Service is left to kube-proxy";
     return route;
   }
-  if (service_ != nullptr)
-    for (const auto& address : service_->cluster_ips)
-      if (const auto row = view_.service_row(address, port);
-          row && (row->flags & KS_SERVICE_L7) != 0) {
-        route.path = "capture";
-        route.because = "the Service is routed per request";
-        return route;
-      }
+  if (per_request_) {
+    route.path = "capture";
+    route.because = "the Service is routed per request";
+    return route;
+  }
   const auto row = view_.address_row(endpoint.address);
   const auto local_mtls = [&](const model::Pod* end) {
     const auto record = end == nullptr ? std::nullopt : view_.pod_row(*end);

@@ -247,6 +247,7 @@ int run(const std::vector<std::string>& arguments, const Terminal& terminal) {
   config->require_subcommand(1);
   config->add_subcommand("workloads", "Pods, their identity and state in the mesh");
   config->add_subcommand("services", "Services, who serves them, endpoints");
+  config->add_subcommand("routes", "HTTP rules of Services, in order of precedence");
   config->add_subcommand("policies", "Policies and what they select");
   app.add_subcommand("version", "Versions of keelsonctl and of the agent");
   try {
@@ -265,6 +266,7 @@ int run(const std::vector<std::string>& arguments, const Terminal& terminal) {
   const std::string noun = config->get_subcommands().front()->get_name();
   const auto render = noun == "workloads"  ? render_workloads
                       : noun == "services" ? render_services
+                      : noun == "routes"   ? render_routes
                                            : render_policies;
   return command.show("/v1/config/" + noun, {}, render);
 }

@@ -217,6 +217,24 @@ Result<Rendered> render_services(std::string_view json, const Style& style) {
   return Rendered{table.text(style), {}, false};
 }
 
+Result<Rendered> render_routes(std::string_view json, const Style& style) {
+  KS_ASSIGN(const Json answer, parse(json));
+  Rendered result;
+  Table table({"SERVICE", "PORT", "CLIENTS", "MATCH", "BACKENDS", "TIMEOUT", "FILTERS", "ROUTE"});
+  for (const auto& route : objects(answer, "routes")) {
+    const Json summary = member(route, "summary");
+    for (const auto& backend : objects(route, "backends"))
+      if (!flag(backend, "valid") && text(backend, "weight") != "0") result.has_findings = true;
+    table.add({text(route, "service"), text(route, "port"), text(route, "clients"),
+               text(route, "match"), text(summary, "backends"), text(summary, "timeout"),
+               text(route, "filters"), text(route, "rule")});
+  }
+  result.out = table.text(style);
+  if (table.empty()) result.hints = "hint: no HTTPRoute has a Service of the mesh as its parent\n";
+  if (result.has_findings) result.hints = "hint: keelsonctl status says what is wrong\n";
+  return result;
+}
+
 Result<Rendered> render_policies(std::string_view json, const Style& style) {
   KS_ASSIGN(const Json answer, parse(json));
   Rendered result;

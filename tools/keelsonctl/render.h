@@ -21,6 +21,7 @@ struct Rendered {
 Result<Rendered> render_status(std::string_view json, const Style& style);
 Result<Rendered> render_workloads(std::string_view json, const Style& style);
 Result<Rendered> render_services(std::string_view json, const Style& style);
+Result<Rendered> render_routes(std::string_view json, const Style& style);
 Result<Rendered> render_policies(std::string_view json, const Style& style);
 Result<Rendered> render_why(std::string_view json, const Style& style);
 Result<Rendered> render_check(std::string_view json, const Style& style);

@@ -69,6 +69,7 @@ TEST_F(Keelsonctl, ConfigPrintsEachTable) {
   EXPECT_NE(ctl({"config", "workloads"}).out.find("cluster.local/ns/shop/sa/web"),
             std::string::npos);
   EXPECT_NE(ctl({"config", "services"}).out.find("kernel"), std::string::npos);
+  EXPECT_EQ(ctl({"config", "routes"}).out.substr(0, 7), "SERVICE");
   const auto policies = ctl({"config", "policies"});
   EXPECT_EQ(policies.code, kExitOk);
   EXPECT_EQ(policies.out.substr(0, 9), "NAMESPACE");

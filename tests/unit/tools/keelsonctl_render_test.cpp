@@ -149,9 +149,28 @@ TEST(RenderConfig, ShowsWhoServesAServiceAndWhatAPolicyIs) {
       << policies->out;
 }
 
+TEST(RenderConfig, ShowsRoutesInOrderAndFindsInvalidBackends) {
+  const std::string row =
+      R"("service":"shop/pay","port":80,"clients":"all","match":"prefix /","rule":"shop/r#0",
+       "route":"shop/r","filters":"set x-a","summary":{"backends":"shop/v1:80=1","timeout":"2s"})";
+  const auto render = [&row](const char* valid, const char* weight) {
+    return render_routes("{\"routes\":[{" + row + ",\"backends\":[{\"name\":\"b\",\"weight\":" +
+                             weight + ",\"valid\":" + valid + "}]}]}",
+                         kPlain);
+  };
+  const auto routes = render("true", "1");
+  ASSERT_TRUE(routes);
+  EXPECT_EQ(routes->out,
+            "SERVICE   PORT  CLIENTS  MATCH     BACKENDS      TIMEOUT  FILTERS  ROUTE\n"
+            "shop/pay  80    all      prefix /  shop/v1:80=1  2s       set x-a  shop/r#0\n");
+  EXPECT_FALSE(routes->has_findings);
+  EXPECT_TRUE(render("false", "1")->has_findings);
+  EXPECT_FALSE(render("false", "0")->has_findings);
+}
+
 TEST(Render, SurvivesMissingFieldsWrongTypesAndGarbage) {
-  for (const auto render : {render_status, render_workloads, render_services, render_policies,
-                            render_why, render_check}) {
+  for (const auto render : {render_status, render_workloads, render_services, render_routes,
+                            render_policies, render_why, render_check}) {
     EXPECT_TRUE(render("{}", kPlain));
     EXPECT_TRUE(render(R"({"workloads":7,"checks":[1,null],"links":{},"services":[[]]})", kPlain));
     EXPECT_FALSE(render("<html>", kPlain));

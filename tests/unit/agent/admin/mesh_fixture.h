@@ -133,6 +133,21 @@ class MeshFixture {
     snapshot.authorization_policies[policy->meta.key] = policy;
   }
 
+  // HTTPRoute shop/pay-route on Service shop/pay: all to `backend`, a Service of shop, on port 80.
+  void add_route(const std::string& backend) {
+    auto route = std::make_shared<model::HttpRoute>();
+    route->meta.key = {model::Kind::kHttpRoute, "shop", "pay-route"};
+    route->meta.where = {"routes.yaml", 2};
+    route->parents = {{"shop", "pay", 80, "", 3}};
+    route->rules.emplace_back().matches.emplace_back();
+    auto& ref = route->rules[0].backends.emplace_back();
+    ref.ns = "shop";
+    ref.name = backend;
+    ref.port = 80;
+    route->rules[0].request_timeout = std::chrono::seconds(2);
+    snapshot.http_routes[route->meta.key] = route;
+  }
+
   void add_strict() {
     auto policy = std::make_shared<model::PeerAuthentication>();
     policy->meta.key = {model::Kind::kPeerAuthentication, "shop", "strict"};

@@ -83,6 +83,26 @@ TEST(Views, ServicesSayWhoServesThem) {
   EXPECT_NE(service["detail"], "");
 }
 
+TEST(Views, RoutesAreShownWithTheirBackendsAndTheServiceIsServedPerRequest) {
+  MeshFixture mesh;
+  EXPECT_TRUE(Json::parse(routes_json(mesh.look()))["routes"].empty());
+  mesh.add_route("gone");
+  const Json routes = Json::parse(routes_json(mesh.look()))["routes"];
+  ASSERT_EQ(routes.size(), 1u);
+  EXPECT_EQ(routes[0]["service"], "shop/pay");
+  EXPECT_EQ(routes[0]["port"], 80);
+  EXPECT_EQ(routes[0]["clients"], "all");
+  EXPECT_EQ(routes[0]["match"], "prefix /");
+  EXPECT_EQ(routes[0]["route"], "shop/pay-route");
+  EXPECT_EQ(routes[0]["rule"], "shop/pay-route#0");
+  EXPECT_EQ(routes[0]["backends"][0]["valid"], false);
+  EXPECT_EQ(routes[0]["request_timeout_ms"], 2000);
+  EXPECT_EQ(routes[0]["summary"]["backends"], "shop/gone:80=1 (invalid: 500)");
+  const Json service = named(Json::parse(services_json(mesh.look()))["services"], "pay");
+  EXPECT_EQ(service["ports"][0]["routed_per_request"], true);
+  EXPECT_EQ(Json::parse(status_json(mesh.look(), Readiness({})))["objects"]["http_routes"], 1);
+}
+
 TEST(Views, PoliciesSayWhatTheySelect) {
   MeshFixture mesh;
   mesh.add_strict();

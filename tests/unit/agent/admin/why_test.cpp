@@ -186,6 +186,27 @@ TEST_F(Why, JoiningPodOfAnotherNodeIsBrokenAtDestination) {
   EXPECT_EQ(link(report, "destination").fix, "keelsonctl --node n2 status");
 }
 
+TEST_F(Why, AServiceWithARouteIsCapturedAndNeedsTheProxyAndItsBackends) {
+  mesh.live.proxy.connected = true;
+  mesh.live.proxy.acknowledged_generation = 7;
+  mesh.add_route("pay");
+  auto report = ask("shop/web-1", "shop/pay");
+  EXPECT_EQ(broken(report), "");
+  EXPECT_EQ(report.path, "capture");
+  EXPECT_NE(link(report, "path").detail.find("routed per request"), std::string::npos);
+  EXPECT_EQ(link(report, "routes").result, LinkResult::kOk);
+  EXPECT_EQ(report.destination, "shop/pay-1");
+  mesh.live.proxy.acknowledged_generation = 6;
+  EXPECT_EQ(broken(ask("shop/web-1", "shop/pay")), "proxy");
+  mesh.live.proxy.acknowledged_generation = 7;
+  mesh.add_slice({"pay-1"}, false);
+  report = ask("shop/web-1", "shop/pay");
+  EXPECT_EQ(broken(report), "endpoints");
+  EXPECT_NE(link(report, "endpoints").detail.find("shop/pay:80"), std::string::npos);
+  mesh.add_route("gone");
+  EXPECT_EQ(broken(ask("shop/web-1", "shop/pay")), "routes");
+}
+
 TEST_F(Why, ExcludedPortPassesThrough) {
   mesh.web->excluded_outbound_ports = {80};
   EXPECT_EQ(ask("shop/web-1", "shop/pay").path, "passthrough");

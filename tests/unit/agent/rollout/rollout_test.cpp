@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "compile/compile.h"
+#include "config/runtime_config.h"
 #include "map_recorder.h"
 #include "mesh_fixture.h"
 #include "no_proxy_publisher.h"
@@ -134,6 +135,44 @@ TEST(Rollout, EndpointsAndServicesWithoutL7DoNotWaitForTheProxy) {
   ASSERT_TRUE(rollout.apply(plan_of(mesh)));
   EXPECT_EQ(rollout.phase(), Phase::kIdle);
   EXPECT_TRUE(proxy.published.empty());
+}
+
+TEST(Rollout, TheProxyKnowsARouteBeforeItsServiceIsCapturedAndNotAfterItsRelease) {
+  Mesh mesh = shop();
+  mesh.add_service("shop", "pay", {"10.96.0.1"});
+  MapRecorder maps;
+  ProxyStub proxy;
+  proxy.connected = false;
+  Rollout rollout(maps, proxy);
+  ASSERT_TRUE(rollout.apply(plan_of(mesh)));
+  proxy.connected = true;
+  const auto is_captured = [&maps] {
+    for (const auto& [key, value] : maps.rows)
+      if (key.map == MapId::kService)
+        return (value_of<ks_service>(value).flags & KS_SERVICE_L7) != 0;
+    return false;
+  };
+
+  auto route = std::make_shared<model::HttpRoute>();
+  route->meta.key = {model::Kind::kHttpRoute, "shop", "r"};
+  route->parents = {{"shop", "pay", 0, "", 0}};
+  mesh.snapshot.http_routes[route->meta.key] = route;
+  ASSERT_TRUE(rollout.apply(plan_of(mesh)));
+  EXPECT_EQ(rollout.phase(), Phase::kPublish);
+  EXPECT_FALSE(is_captured());
+  ASSERT_TRUE(rollout.on_published(proxy.published.back()));
+  EXPECT_TRUE(is_captured());
+  EXPECT_EQ(rollout.apply(plan_of(mesh)).value(), 0u);
+
+  const size_t published = proxy.published.size();
+  mesh.snapshot.http_routes.clear();
+  const auto without = plan_of(mesh);
+  EXPECT_EQ(rollout.apply(without).value(), 1u);
+  EXPECT_EQ(rollout.phase(), Phase::kIdle);
+  EXPECT_FALSE(is_captured());
+  EXPECT_EQ(proxy.published.size(), published) << "released at once, whatever the proxy does";
+  const uint64_t id = without->proxy->services.begin()->first;
+  EXPECT_TRUE(without->proxy->endpoints.contains(id)) << "for connections that were captured";
 }
 
 TEST(Rollout, AFailedWriteIsReportedAndRetriedFromWhatWasWritten) {
