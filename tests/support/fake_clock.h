@@ -12,8 +12,10 @@ class FakeClock final : public Clock {
 
   void advance(std::chrono::nanoseconds by) {
     now_ += std::chrono::duration_cast<MonotonicTime::duration>(by);
-    wall_ += std::chrono::duration_cast<WallTime::duration>(by);
+    set_wall(wall_ + std::chrono::duration_cast<WallTime::duration>(by));
   }
+  // Somebody sets the wall clock.
+  void set_wall(WallTime wall) { wall_ = wall; }
 
  private:
   MonotonicTime now_ = MonotonicTime(std::chrono::hours(1));

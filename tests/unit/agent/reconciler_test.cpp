@@ -84,7 +84,7 @@ class ReconcilerTest : public ::testing::Test {
   }
 
   std::string folder_;
-  pods::ManualClock clock_;
+  test::FakeClock clock_;
   pods::FakeHold hold_;
   pods::FakeHooks hooks_;
   rollout::MapRecorder maps_;

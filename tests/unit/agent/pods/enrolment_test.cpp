@@ -44,7 +44,7 @@ class EnrolmentTest : public testing::Test {
 
   const WantedPod a_ = wanted("a", "/ns/a");
   const WantedPod b_ = wanted("b", "/ns/b", "10.0.0.2");
-  ManualClock clock_;
+  test::FakeClock clock_;
   FakeHold hold_;
   FakeHooks hooks_;
   Enrolment enrolment_{hold_, hooks_, clock_};
@@ -59,7 +59,7 @@ TEST_F(EnrolmentTest, enrols_a_pod_and_tells_its_facts_with_the_lookup_attached_
   EXPECT_EQ(pods[0].slot, 0U);
   EXPECT_EQ(pods[0].host_ifindex, 11U);
   EXPECT_EQ(pods[0].addresses.size(), 2U);
-  EXPECT_EQ(pods[0].grace_until_ns, 1030ULL * 1000 * 1000 * 1000);
+  EXPECT_EQ(pods[0].grace_until_ns, 3630ULL * 1000 * 1000 * 1000);
   EXPECT_THAT(hooks_.calls, ElementsAre("listeners 0", "source 11", "lookup 0"));
   EXPECT_TRUE(enrolment_.problems().empty());
   EXPECT_NE(enrolment_.sock_diag("a"), nullptr);
@@ -319,7 +319,7 @@ TEST_F(EnrolmentTest, the_self_check_notices_new_addresses_and_another_port_rang
   EXPECT_TRUE(enrolment_.self_check());
   EXPECT_EQ(enrolment_.pods()[0].local_port_first, 20000);
   EXPECT_FALSE(enrolment_.self_check());
-  EXPECT_EQ(enrolment_.pods()[0].grace_until_ns, 1030ULL * 1000 * 1000 * 1000);
+  EXPECT_EQ(enrolment_.pods()[0].grace_until_ns, 3630ULL * 1000 * 1000 * 1000);
 }
 
 TEST_F(EnrolmentTest, a_new_sandbox_behind_the_same_path_is_enrolled_anew) {

@@ -1,5 +1,5 @@
-// Fakes of what enrolment works with: a clock that tests move, keelson-hold, and the kernel's
-// hooks. Each records the order of its calls. One thread.
+// Fakes of what enrolment works with: keelson-hold and the kernel's hooks. Each records the order
+// of its calls. One thread.
 #pragma once
 
 #include <fcntl.h>
@@ -10,18 +10,9 @@
 #include <vector>
 
 #include "pods/enrolment.h"
+#include "support/fake_clock.h"
 
 namespace keelson::pods {
-
-class ManualClock final : public Clock {
- public:
-  MonotonicTime now() const noexcept override { return now_; }
-  WallTime wall_now() const noexcept override { return {}; }
-  void advance(std::chrono::milliseconds by) { now_ += by; }
-
- private:
-  MonotonicTime now_{std::chrono::seconds(1000)};
-};
 
 inline Fd some_fd() {
   return Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));

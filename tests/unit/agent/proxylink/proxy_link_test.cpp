@@ -12,6 +12,7 @@
 #include "link/memfd.h"
 #include "proxylink/same_content.h"
 #include "rollout/rollout.h"
+#include "support/fake_clock.h"
 
 namespace keelson::proxylink {
 namespace {
@@ -20,13 +21,6 @@ using config::RuntimeConfig;
 using std::chrono::milliseconds;
 
 constexpr uint64_t kWeb = 11, kPay = 12;
-
-class FakeClock final : public Clock {
- public:
-  MonotonicTime now() const noexcept override { return time; }
-  WallTime wall_now() const noexcept override { return {}; }
-  MonotonicTime time{std::chrono::hours(1)};
-};
 
 std::shared_ptr<RuntimeConfig> sample(uint64_t generation) {
   auto made = std::make_shared<RuntimeConfig>();
@@ -157,6 +151,12 @@ class ProxyLinkTest : public ::testing::Test {
         if (proxy->read_some()) idle = 0;
     }
   }
+  // The proxy says hello and is given configuration 1.
+  void serve(FakeProxy& proxy) {
+    link_->set_config(sample(1));
+    proxy.hello();
+    turn({&proxy});
+  }
   std::shared_ptr<const Fd> key(const std::string& content) {
     return std::make_shared<const Fd>(link::make_sealed_memfd("key", content).value());
   }
@@ -164,7 +164,7 @@ class ProxyLinkTest : public ::testing::Test {
   using Events = std::vector<std::string>;
 
   std::string folder_, path_;
-  FakeClock clock_;
+  test::FakeClock clock_;
   io::EventLoop loop_;
   std::vector<std::string> events_;
   ino_t socket_map_ = 0, note_map_ = 0;
@@ -206,10 +206,8 @@ TEST_F(ProxyLinkTest, WithoutAProxyNothingIsPublished) {
 }
 
 TEST_F(ProxyLinkTest, TheRolloutHearsOfItsTicketWhenTheProxyAcknowledges) {
-  link_->set_config(sample(1));
   FakeProxy proxy(path_);
-  proxy.hello();
-  turn({&proxy});
+  serve(proxy);
   proxy.ack();
   turn();
   EXPECT_EQ(take_events(), Events{"connected"});
@@ -226,10 +224,8 @@ TEST_F(ProxyLinkTest, TheRolloutHearsOfItsTicketWhenTheProxyAcknowledges) {
 }
 
 TEST_F(ProxyLinkTest, WhatTheProxyServesAlreadyIsNotSentAgainAndStillPublished) {
-  link_->set_config(sample(1));
   FakeProxy proxy(path_);
-  proxy.hello();
-  turn({&proxy});
+  serve(proxy);
   proxy.ack();
   turn();
   take_events();
@@ -260,10 +256,8 @@ TEST_F(ProxyLinkTest, AChangeThatNoRolloutWaitsForReachesTheProxyToo) {
 }
 
 TEST_F(ProxyLinkTest, ARefusedConfigurationIsAFindingAndBlocksUntilABetterOneIsAcknowledged) {
-  link_->set_config(sample(1));
   FakeProxy proxy(path_);
-  proxy.hello();
-  turn({&proxy});
+  serve(proxy);
   EXPECT_TRUE(link_->publish(1));
   proxy.say(config::encode_nack({1, Reason::key_invalid, "bad\x1b[31m key"}));
   turn();
@@ -284,12 +278,10 @@ TEST_F(ProxyLinkTest, ARefusedConfigurationIsAFindingAndBlocksUntilABetterOneIsA
 }
 
 TEST_F(ProxyLinkTest, AProxyThatDoesNotAcknowledgeIsAFindingAfterAWhile) {
-  link_->set_config(sample(1));
   FakeProxy proxy(path_);
-  proxy.hello();
-  turn({&proxy});
+  serve(proxy);
   EXPECT_TRUE(link_->findings().empty());
-  clock_.time += std::chrono::seconds(11);
+  clock_.advance(std::chrono::seconds(11));
   ASSERT_EQ(link_->findings().size(), 1u);
   EXPECT_EQ(link_->findings()[0].reason, Reason::proxy_unresponsive);
   proxy.ack();
@@ -298,11 +290,9 @@ TEST_F(ProxyLinkTest, AProxyThatDoesNotAcknowledgeIsAFindingAfterAWhile) {
 }
 
 TEST_F(ProxyLinkTest, WhenTheOnlyProxyGoesTheRolloutIsTold) {
-  link_->set_config(sample(1));
   {
     FakeProxy proxy(path_);
-    proxy.hello();
-    turn({&proxy});
+    serve(proxy);
     EXPECT_TRUE(link_->publish(1));
   }
   turn();
@@ -319,10 +309,8 @@ TEST_F(ProxyLinkTest, WhenTheOnlyProxyGoesTheRolloutIsTold) {
 }
 
 TEST_F(ProxyLinkTest, OfTwoProxiesBothGetEverythingAndTheNewestOnesAnswerCounts) {
-  link_->set_config(sample(1));
   FakeProxy old(path_);
-  old.hello();
-  turn({&old});
+  serve(old);
   FakeProxy successor(path_);
   successor.hello("2.0.0");
   turn({&old, &successor});
@@ -344,10 +332,8 @@ TEST_F(ProxyLinkTest, OfTwoProxiesBothGetEverythingAndTheNewestOnesAnswerCounts)
 }
 
 TEST_F(ProxyLinkTest, WhenTheSuccessorDiesTheAnswerOfTheOlderOneCountsAgain) {
-  link_->set_config(sample(1));
   FakeProxy old(path_);
-  old.hello();
-  turn({&old});
+  serve(old);
   {
     FakeProxy successor(path_);
     successor.hello();
@@ -449,10 +435,8 @@ TEST_F(ProxyLinkTest, MoreProxiesThanARestartNeedsAreRefused) {
 }
 
 TEST_F(ProxyLinkTest, CountersComeWhenAsked) {
-  link_->set_config(sample(1));
   FakeProxy proxy(path_);
-  proxy.hello();
-  turn({&proxy});
+  serve(proxy);
   link_->request_stats();
   turn({&proxy});
   EXPECT_TRUE(proxy.stats_wanted);
@@ -483,10 +467,8 @@ TEST_F(ProxyLinkTest, AKeyThatGoesIsNotClosedWhileItIsOnItsWay) {
 }
 
 TEST_F(ProxyLinkTest, AFencedAgentLetsItsProxiesGoWithoutTellingItsRollout) {
-  link_->set_config(sample(1));
   FakeProxy proxy(path_);
-  proxy.hello();
-  turn({&proxy});
+  serve(proxy);
   take_events();
   link_->shut();
   turn({&proxy});
