@@ -300,13 +300,33 @@ class LastGoodTest : public StoreTest {
 TEST_F(LastGoodTest, ABadVersionFindsTheCopyAfterARestart) {
   apply("a.yaml", "\n\n" + policy("p", kDeny) + "---\n" + pod("w"));
   restart();
-  EXPECT_EQ(copies(), 1u) << "only policies are copied";
+  EXPECT_EQ(copies(), 1u) << "of these only the policy is copied";
   apply("a.yaml", policy("p", kUnknown));
   EXPECT_TRUE(is_deny("p"));
   EXPECT_EQ(find_policy("p")->meta.where.to_string(), "a.yaml:3");
   restart();
   apply("a.yaml", policy("p", kUnknown));
   EXPECT_TRUE(is_deny("p")) << "also after a second restart";
+}
+
+TEST_F(LastGoodTest, ARouteKeepsItsLastGoodVersionToo) {
+  const auto route = [](const std::string& rest) {
+    return "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n"
+           "metadata: {name: r, namespace: shop}\n"
+           "spec:\n  parentRefs: [{group: '', kind: Service, name: pay}]\n" +
+           rest;
+  };
+  const auto rules = [this] {
+    const auto& routes = store_.snapshot()->http_routes;
+    return routes.empty() ? 0 : routes.begin()->second->rules.size();
+  };
+  apply("a.yaml", route("  ruels: []\n"));
+  EXPECT_EQ(rules(), 0u) << "never had a good version: no route";
+  apply("a.yaml", route("  rules: [{}, {}]\n"));
+  EXPECT_EQ(rules(), 2u);
+  restart();
+  apply("a.yaml", route("  ruels: []\n"));
+  EXPECT_EQ(rules(), 2u);
 }
 
 TEST_F(LastGoodTest, ASyntaxErrorFindsTheCopiesOfItsFileAfterARestart) {

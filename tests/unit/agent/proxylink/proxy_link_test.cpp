@@ -171,6 +171,27 @@ class ProxyLinkTest : public ::testing::Test {
   std::unique_ptr<ProxyLink> link_;
 };
 
+TEST(SameContent, SeesEveryChangeOfRoutesAndEndpointsAndNoneThatIsNotThere) {
+  const auto make = [](uint32_t weight, uint16_t port, bool with_consumer) {
+    auto set = std::make_shared<config::RouteSet>();
+    set->rules.emplace_back().backends.emplace_back().weight = weight;
+    auto routes = std::make_shared<config::ServiceRoutes>();
+    routes->producer = set;
+    if (with_consumer) routes->consumer["web"] = set;
+    auto made = sample(1);
+    made->services[41] = std::make_shared<const config::Service>(
+        config::Service{"shop", "pay", 80, {41, 0}, routes});
+    made->endpoints[41] = std::make_shared<const config::EndpointSet>(
+        config::EndpointSet{"shop/pay:80", {{IpAddress::parse("10.0.0.1").value(), port}}});
+    return made;
+  };
+  EXPECT_TRUE(same_content(*make(1, 8080, true), *make(1, 8080, true)));
+  EXPECT_FALSE(same_content(*make(1, 8080, true), *make(2, 8080, true)));
+  EXPECT_FALSE(same_content(*make(1, 8080, true), *make(1, 8081, true)));
+  EXPECT_FALSE(same_content(*make(1, 8080, true), *make(1, 8080, false)));
+  EXPECT_FALSE(same_content(*make(1, 8080, true), *sample(1)));
+}
+
 TEST_F(ProxyLinkTest, AProxyGetsEverythingAfterItsHelloAndNothingBefore) {
   link_->set_config(sample(7));
   link_->set_key(kWeb, key("secret"));
