@@ -52,7 +52,7 @@ class SocketStock {
   SocketStock(const SocketStock&) = delete;
   SocketStock& operator=(const SocketStock&) = delete;
 
-  // Begins to fill the stocks of a pod's families, for `deliver` and `hbone`.
+  // Begins to fill a pod's stocks for `deliver` and `hbone`; any other opens when first asked.
   void open_pod(const config::LocalPod& pod);
   // Forgets them; waiters fail. Also when the pod has got another namespace.
   void close_pod(const std::string& uid);
