@@ -50,8 +50,9 @@ inline constexpr uint32_t kServerTunnelsMax = 200;
 inline constexpr uint32_t kAnswerHeaderBytesMax = 16u << 10;
 inline constexpr uint32_t kRequestHeaderBytesMax = 64u << 10;
 
-// Tunnels that wait for a new connection of one key. More: `hbone_queue_full`.
-inline constexpr size_t kPoolWaitersMax = 256;
+// Tunnels that wait for a new connection of one key, as many as may wait in a listener's backlog: a
+// pod that opens thousands at once waits for its handshakes. More: `hbone_queue_full`.
+inline constexpr size_t kPoolWaitersMax = 4096;
 // Pooled connections of one source pod. More: `hbone_connection_limit`.
 inline constexpr size_t kPoolConnectionsPerPodMax = 256;
 // Other connections that a CONNECT is tried on when its peer refused it unprocessed.
