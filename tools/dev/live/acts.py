@@ -14,7 +14,6 @@ DIRECT, CAPTURED = (("web", "cart"),), (("web", "ads"), ("cart", "pay"))
 LOADED = ("web", "cart", "mallory")
 CONNECTIONS = {("web", "ads"): 2, ("cart", "pay"): 4}  # of the load clients: what a dead proxy can hold
 MEASURE = 4.0  # seconds of a figure in the table
-ROUTES = False  # HTTPRoute
 
 
 class Scene:
@@ -41,8 +40,8 @@ class Scene:
             self.feed.stop()
         return self.lab.down()
 
-    def apply(self, name):
-        return self.lab.lab("apply", DEMO / "later" / name)
+    def apply(self, file):
+        return self.lab.lab("apply", DEMO / file)
 
     def rows(self):
         return {(row.source, row.to): row for row in self.book.rows(time.monotonic())}
@@ -79,7 +78,7 @@ def mesh_on(scene):
     play.step("The label lands: nothing restarts", "kubectl label namespace shop keelson.dev/mesh=enabled",
               "keelsonctl --node node1 observe --from shop/web")
     began = time.monotonic()
-    scene.apply("shop-meshed.yaml")
+    scene.apply("later/shop-meshed.yaml")
     took = play.wait_for(lambda: all(scene.lab.is_whole(node) for node in ("node1", "node2")) and
                          scene.lab.status("node1")["pods"]["ready"] == 2)
     play.expect("every pod of the shop is in the mesh", took is not None, f"{time.monotonic() - began:.1f} s")
@@ -90,23 +89,28 @@ def mesh_on(scene):
 def mesh_off(scene):
     scene.play.step("The label goes: out of the mesh", "kubectl label namespace shop keelson.dev/mesh-",
                     "keelsonctl --node node1 config workloads")
-    scene.apply("shop-unmeshed.yaml")
+    scene.apply("later/shop-unmeshed.yaml")
     scene.is_meshed, scene.meshed_since = False, None
     took = scene.play.wait_for(lambda: scene.path("web", "cart") == "plain")
     scene.play.expect("the rows are plain again", took is not None, f"{took:.1f} s" if took else "")
 
 
-def route(scene, name, title):
+def route(scene, file, title):
     """False when it could not be applied."""
     if not is_ready_for(scene, "route"):
         return False
-    scene.play.step(title, f"kubectl apply -f tools/dev/demo/later/{name}.yaml",
+    scene.play.step(title, f"kubectl apply -f tools/dev/demo/{file}",
                     "keelsonctl --node node1 why shop/cart shop/pay:80")
-    if not ROUTES:
-        scene.play.note("HTTPRoute is not built yet: nothing changes")
-        return False
-    scene.apply(f"{name}.yaml")
+    scene.apply(file)
     return True
+
+
+def canary_route(scene, percent):
+    return route(scene, f"later/pay-canary-{percent}.yaml", f"Canary: {percent} % of the requests for pay to v2")
+
+
+def stable_route(scene):
+    return route(scene, "60-pay-route.yaml", "Roll back: all requests for pay to v1")
 
 
 def deny(scene):
@@ -117,7 +121,7 @@ def deny(scene):
     play.step("Only cart may call pay", "kubectl apply -f tools/dev/demo/later/pay-callers.yaml",
               "keelsonctl --node node2 why outlaw/mallory shop/pay:80")
     saved = time.monotonic()
-    scene.apply("pay-callers.yaml")
+    scene.apply("later/pay-callers.yaml")
     scene.is_denied = True
     pair = ("mallory", "pay")
     play.wait_for(lambda: scene.count_failures(pair, saved) > 0, 10)
@@ -218,7 +222,7 @@ def label(scene):
     play, pids = scene.play, scene.lab.pod_pids()
     began = mesh_on(scene)
     for pair, to, path in ((("web", "cart"), "cart", "direct"), (("web", "ads"), "ads", "mtls"),
-                           (("cart", "pay"), "pay-v1", "l7" if ROUTES else "mtls")):
+                           (("cart", "pay"), "pay-v1", "l7")):
         play.wait_for(lambda pair=pair, to=to, path=path: scene.path(pair[0], to) == path, 8)
         row = scene.rows().get((pair[0], to))
         play.expect(f"{pair[0]} > {to} is {path}", row and row.path == path and
@@ -239,8 +243,7 @@ def label(scene):
 
 def canary(scene, percent, tolerance):
     play, pair = scene.play, ("cart", "pay")
-    if not route(scene, f"pay-canary-{percent}", f"Canary: {percent} % of cart's requests to pay v2"):
-        return
+    canary_route(scene, percent)
     play.wait_for(lambda: scene.book.share(pair, "pay-v2", time.monotonic() - 0.5) > 0, 8)
     start = time.monotonic()
     play.wait(MEASURE)
@@ -253,7 +256,7 @@ def canary(scene, percent, tolerance):
 
 def rollback(scene):
     play, pair = scene.play, ("cart", "pay")
-    if not route(scene, "pay-stable", "Roll back: all requests to pay v1"):
+    if not stable_route(scene):
         return
     began = time.monotonic()
     gone = play.wait_for(lambda: scene.book.share(pair, "pay-v2", time.monotonic() - 0.5) == 0 and

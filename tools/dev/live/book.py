@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 FRESH = 3.0  # seconds for which an observation speaks for the present: clients dial anew every second
 CALLS_MAX = 50_000  # remembered for each pair
+POLICY_REASONS = {"policy_denied", "claimed_denied", "not_allowed"}  # bpf/include/keelson_abi/reason.def
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,8 @@ class Book:
         ends = {short(record.get(name, "")) for name in ("destination", "backend", "service")} - {""}
         with self._lock:
             for end in ends:
-                if record.get("policy") and not record.get("bytes_received"):
-                    self._denied[source, end] = (now, record.get("reason", ""), record["policy"].split(" ")[0])
+                if record.get("reason") in POLICY_REASONS:
+                    self._denied[source, end] = (now, record["reason"], record.get("policy", "").split(" ")[0])
                 else:
                     self._proxied[source, end] = (now, "method" in record, record.get("rule", ""))
 

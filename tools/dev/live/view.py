@@ -17,8 +17,8 @@ FRAME = 0.25
 EXIT_INTERRUPTED = 130
 MOVES = {
     "m": lambda scene: acts.mesh_off(scene) if scene.is_meshed else acts.mesh_on(scene),
-    "1": lambda scene: acts.route(scene, "pay-canary-10", "Canary: 10 % of cart's requests to pay v2"),
-    "5": lambda scene: acts.route(scene, "pay-canary-50", "Canary: 50 % of cart's requests to pay v2"),
+    "1": lambda scene: acts.canary_route(scene, 10),
+    "5": lambda scene: acts.canary_route(scene, 50),
     "r": acts.rollback,
     "d": lambda scene: acts.undeny(scene) if scene.is_denied else acts.deny(scene),
     "a": lambda scene: acts.kill(scene, ["agent"]),

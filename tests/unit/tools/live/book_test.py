@@ -109,6 +109,14 @@ class Rows(BookTest):
         row = self.row("mallory", "pay")
         self.assertEqual((True, "deny shop/pay-callers", "-"), (row.is_denied, row.note, row.path))
 
+    def test_a_refusal_in_the_access_log_counts_like_one_of_the_kernel(self):
+        record = {"path": "outbound", "source": "outlaw/mallory", "destination": "shop/pay-v1", "service": "shop/pay",
+                  "method": "GET", "status": 0, "bytes_received": 0}
+        self.book.add_access({**record, "reason": "http_routed", "policy": "shop/pay-callers"}, NOW - 2)
+        self.assertIsNone(self.book.denial("mallory", "pay", NOW))  # it named the policy that let it pass
+        self.book.add_access({**record, "reason": "not_allowed", "policy": "shop/pay-callers"}, NOW - 1)
+        self.assertEqual(("not_allowed", "shop/pay-callers"), self.book.denial("mallory", "pay", NOW))
+
     def test_an_old_refusal_is_not_shown(self):
         self.book.add_flow({"from": "outlaw/mallory", "service": "shop/pay", "verdict": "denied"}, NOW - FRESH - 1)
         self.assertIsNone(self.book.denial("mallory", "pay", NOW))
