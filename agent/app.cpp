@@ -144,7 +144,8 @@ class App::Parts {
   proxylink::ProxyLink::Callbacks proxy_callbacks() {
     return {.on_published = [this](uint64_t ticket) { go_on(rollout_.on_published(ticket)); },
             .on_proxy_lost = [this] { go_on(rollout_.on_proxy_lost()); },
-            .on_proxy_connected = [this] { reconcile_timer_.start({}); }};
+            .on_proxy_connected = [this] { reconcile_timer_.start({}); },
+            .on_denials = [this](const config::Denials& denials) { flows_.add(denials); }};
   }
 
   void go_on(const Result<size_t>& written) {

@@ -65,7 +65,8 @@ void ProxySide::renew() {
 
 admin::ProxyState ProxySide::state() const {
   const proxylink::ProxyStatus status = link_.status();
-  admin::ProxyState state{status.connected, status.acknowledged_generation, {}};
+  admin::ProxyState state{
+      status.connected, status.acknowledged_generation, {}, link_.counts().streams_lost_total};
   if (status.stats)
     state.counters = {status.stats->reasons,
                       status.stats->connections_active,

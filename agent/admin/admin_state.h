@@ -62,6 +62,7 @@ struct ProxyState {
   bool connected = false;
   uint64_t acknowledged_generation = 0;
   ProxyCounters counters;
+  uint64_t streams_lost_total = 0;  // carried by proxies when they crashed, since the agent started
 };
 
 // What changes without a new generation.

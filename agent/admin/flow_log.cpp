@@ -140,6 +140,35 @@ Flow describe_flow(const ks_event& event, const FlowNames& names, std::string_vi
   return flow;
 }
 
+Flow describe_denial(const config::Denial& denial, const FlowNames& names, std::string_view node) {
+  constexpr std::string_view kScheme = "spiffe://";
+  const auto without_scheme = [&](const std::string& id) {
+    return id.starts_with(kScheme) ? id.substr(kScheme.size()) : id;
+  };
+  const auto named = [&](const std::string& address, const std::string& otherwise) {
+    const size_t colon = address.rfind(':');
+    std::string host = address.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    const auto found = names.pod_by_address.find(host);
+    return found == names.pod_by_address.end() ? otherwise : found->second;
+  };
+  Flow flow;
+  flow.time = denial.time;
+  flow.node = node;
+  flow.hook = "hbone";
+  flow.path = "none";
+  flow.reason = reason_name(denial.reason);
+  flow.from = named(denial.source_address, denial.source);
+  flow.from_identity = without_scheme(denial.source_identity);
+  flow.to = named(denial.destination_address, denial.destination);
+  flow.to_identity = without_scheme(denial.destination_identity);
+  flow.policy = denial.policy;
+  flow.source = denial.source_address;
+  flow.destination = denial.destination_address;
+  flow.original = denial.destination_address;
+  return flow;
+}
+
 // One `observe`. Knows its FlowLog only to sign off.
 class FlowLog::Reader final : public LineSource {
  public:
@@ -161,6 +190,11 @@ class FlowLog::Reader final : public LineSource {
       return;
     }
     queue_.push_back(flow);
+    if (wake_) wake_();
+  }
+  void note_lost(uint64_t count) {
+    if (!follow_ || count == 0) return;
+    lost_ += count;
     if (wake_) wake_();
   }
 
@@ -196,13 +230,26 @@ void FlowLog::set_names(std::shared_ptr<const compile::Plan> plan,
   snapshot_ = std::move(snapshot);
 }
 
-void FlowLog::add(const ks_event& event) {
+void FlowLog::refresh_names() {
   if (snapshot_) names_ = flow_names(names_.plan, *std::exchange(snapshot_, nullptr));
+}
+
+void FlowLog::add(const ks_event& event) {
+  refresh_names();
   const auto now = clock_.now();
   const auto then = MonotonicTime(std::chrono::nanoseconds(event.time_ns));
   const auto age = std::chrono::duration_cast<WallTime::duration>(now - std::min(then, now));
-  auto flow =
-      std::make_shared<const Flow>(describe_flow(event, names_, node_, clock_.wall_now() - age));
+  add(std::make_shared<const Flow>(describe_flow(event, names_, node_, clock_.wall_now() - age)));
+}
+
+void FlowLog::add(const config::Denials& denials) {
+  refresh_names();
+  for (const config::Denial& denial : denials.denials)
+    add(std::make_shared<const Flow>(describe_denial(denial, names_, node_)));
+  for (Reader* reader : readers_) reader->note_lost(denials.lost);
+}
+
+void FlowLog::add(std::shared_ptr<const Flow> flow) {
   ++flows_seen_;
   ring_.push_back(flow);
   if (ring_.size() > options_.ring_flows) ring_.pop_front();

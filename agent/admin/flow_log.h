@@ -1,7 +1,8 @@
-// FlowLog: turns raw kernel flow events into lines that name pods, services, policies and reasons;
-// keeps the last ones (`observe --last`) and feeds live readers, each with a bounded queue.
-// A slow reader loses events, which are counted and said in its stream; it never delays the agent.
-// Agent loop only. Does not read the ring buffer (datapath/) and does no I/O.
+// FlowLog: turns raw kernel flow events, and what the proxy's policy refused, into lines that name
+// pods, services, policies and reasons; keeps the last ones (`observe --last`) and feeds live
+// readers, each with a bounded queue. A slow reader loses events, which are counted and said in its
+// stream; it never delays the agent. Agent loop only. Does not read the ring buffer (datapath/) and
+// does no I/O.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@
 #include "base/clock.h"
 #include "base/ip_address.h"
 #include "compile/plan.h"
+#include "config/encode.h"
 #include "model/snapshot.h"
 
 namespace keelson::admin {
@@ -30,9 +32,10 @@ struct Flow {
   std::string service;                        // "shop/pay"
   std::string policy;                         // "shop/pay-callers"
   std::string source, destination, original;  // "10.1.0.2:40000"
-  std::string_view hook;                      // "connect", "lookup", "established", "source_check"
-  std::string_view path;                      // "direct", "capture", ...; "none" when denied
-  std::string_view reason;                    // reason.def
+  std::string_view
+      hook;  // "connect", "lookup", "established", "source_check"; of the proxy: "hbone"
+  std::string_view path;    // "direct", "capture", ...; "none" when denied
+  std::string_view reason;  // reason.def
   bool allowed = false;
 };
 
@@ -62,6 +65,9 @@ FlowNames flow_names(std::shared_ptr<const compile::Plan> plan, const model::Sna
 Flow describe_flow(const ks_event& event, const FlowNames& names, std::string_view node,
                    WallTime time);
 
+// What the proxy refused. Pods are named by their addresses, as far as this node knows them.
+Flow describe_denial(const config::Denial& denial, const FlowNames& names, std::string_view node);
+
 class FlowLog {
  public:
   struct Options {
@@ -77,6 +83,7 @@ class FlowLog {
   void set_names(std::shared_ptr<const compile::Plan> plan,
                  std::shared_ptr<const model::Snapshot> snapshot);
   void add(const ks_event& event);
+  void add(const config::Denials& denials);
 
   // The last `last` matching flows, then (with `follow`) every new one. Null: too many readers.
   // {"lost":N} lines say how many events this reader missed. The FlowLog must outlive the source.
@@ -91,6 +98,8 @@ class FlowLog {
 
  private:
   class Reader;
+  void refresh_names();
+  void add(std::shared_ptr<const Flow> flow);
 
   const Clock& clock_;
   std::string node_;

@@ -155,6 +155,9 @@ std::string metrics_text(const MetricsInput& input) {
   out.add({{"where", "reader"}}, static_cast<double>(input.slow_reader_lost));
   add_datapath(out, live);
   add_proxy(out, live.proxy.counters);
+  out.one("keelson_proxy_streams_lost_total",
+          "Streams that proxies carried when they ended without a goodbye; all were reset.",
+          MetricType::Counter, static_cast<double>(live.proxy.streams_lost_total));
   return out.text();
 }
 

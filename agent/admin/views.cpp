@@ -257,6 +257,7 @@ std::string status_json(const MeshView& view, const Readiness& readiness) {
                 {"acknowledged_generation", live.proxy.acknowledged_generation},
                 {"connections_active", live.proxy.counters.connections_active},
                 {"connections_total", live.proxy.counters.connections_total},
+                {"streams_lost_total", live.proxy.streams_lost_total},
                 {"outcomes", proxy_outcomes(live.proxy.counters)}}}};
   add_workloads(status, view);
   status["objects"] = objects_json(view.snapshot);

@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kFramesPerWake = 16;
 constexpr size_t kNackTextMax = 256;
+constexpr size_t kDenialsKept = 1024;  // until the loop's next turn; more: counted as lost
 
 Failure malformed(std::string what) {
   return fail(Reason::message_malformed, ErrorSource::kInternal, std::move(what));
@@ -86,14 +87,14 @@ void ProxyConnection::receive() {
       return die({Reason::cannot_reach, ErrorSource::kInternal, true, 0, "closed its connection"});
     auto messages = config::decode_proxy_messages(frame->payload);
     if (!messages) return die(std::move(messages).error());
-    if (auto taken = on_messages(std::move(*messages)); !taken)
+    if (auto taken = on_messages(std::move(*messages), std::move(frame->fds)); !taken)
       return die(std::move(taken).error());
     setup_.on_change();
   }
 }
 
-Result<void> ProxyConnection::on_messages(config::ProxyMessages messages) {
-  if (messages.hello) KS_TRY(on_hello(std::move(*messages.hello)));
+Result<void> ProxyConnection::on_messages(config::ProxyMessages messages, std::vector<Fd> fds) {
+  if (messages.hello) KS_TRY(on_hello(std::move(*messages.hello), std::move(fds)));
   if (!hello_) return malformed("does not begin with Hello");
   if (messages.ack) {
     if (*messages.ack > sent_) return malformed("acknowledges what it was not sent");
@@ -106,15 +107,41 @@ Result<void> ProxyConnection::on_messages(config::ProxyMessages messages) {
     nack_->text = printable(std::move(nack_->text));
   }
   if (messages.stats) stats_ = std::move(messages.stats);
+  on_denials(std::move(messages.denials));
+  has_said_goodbye_ |= messages.goodbye;
   return {};
 }
 
-Result<void> ProxyConnection::on_hello(config::Hello hello) {
+void ProxyConnection::on_denials(config::Denials denials) {
+  denials_.lost += denials.lost;
+  for (config::Denial& denial : denials.denials) {
+    if (denials_.denials.size() >= kDenialsKept) {
+      denials_.lost++;
+      continue;
+    }
+    for (std::string* text :
+         {&denial.source, &denial.source_identity, &denial.source_address, &denial.destination,
+          &denial.destination_identity, &denial.destination_address, &denial.policy})
+      *text = printable(std::move(*text));
+    denials_.denials.push_back(std::move(denial));
+  }
+}
+
+std::optional<link::LiveGaugeView> ProxyConnection::take_lost_gauge() {
+  if (has_said_goodbye_) return std::nullopt;
+  return std::exchange(gauge_, std::nullopt);
+}
+
+Result<void> ProxyConnection::on_hello(config::Hello hello, std::vector<Fd> fds) {
   if (hello_) return malformed("a second Hello");
   if (hello.protocol != config::kLinkProtocolVersion)
     return fail(Reason::proxy_version_mismatch, ErrorSource::kInternal,
                 "speaks version " + std::to_string(hello.protocol) + ", this agent " +
                     std::to_string(config::kLinkProtocolVersion));
+  if (hello.has_gauge) {
+    if (fds.size() != 1) return malformed("a Hello without the gauge it announces");
+    KS_ASSIGN(gauge_, link::LiveGaugeView::open(std::move(fds[0]), hello.workers));
+  }
   hello.version = printable(std::move(hello.version));
   hello_ = std::move(hello);
   impatience_.stop();

@@ -14,12 +14,15 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "config/encode.h"
 #include "io/poll.h"
 #include "io/timer.h"
+#include "link/live_gauge.h"
 
 namespace keelson::proxylink {
 
@@ -52,6 +55,11 @@ class ProxyConnection {
   uint64_t acknowledged() const noexcept { return acknowledged_; }
   const std::optional<config::Nack>& nack() const noexcept { return nack_; }  // of the newest
   const std::optional<config::Stats>& stats() const noexcept { return stats_; }
+  // What it reported since the last call.
+  config::Denials take_denials() { return std::exchange(denials_, {}); }
+  // Of one that died without a goodbye: what it carried last. Once.
+  std::optional<link::LiveGaugeView> take_lost_gauge();
+  const std::optional<link::LiveGaugeView>& gauge() const noexcept { return gauge_; }
   // Owes an answer to what it was sent longer than its patience.
   bool is_silent() const;
 
@@ -65,8 +73,9 @@ class ProxyConnection {
   void on_impatient();
   void on_ready(io::Readiness ready);
   void receive();
-  Result<void> on_messages(config::ProxyMessages messages);
-  Result<void> on_hello(config::Hello hello);
+  Result<void> on_messages(config::ProxyMessages messages, std::vector<Fd> fds);
+  Result<void> on_hello(config::Hello hello, std::vector<Fd> fds);
+  void on_denials(config::Denials denials);
   bool flush();
   bool send_next();  // false: nothing to send, or nothing fits
   void die(Error error);
@@ -80,6 +89,9 @@ class ProxyConnection {
   std::optional<config::Hello> hello_;
   std::optional<config::Nack> nack_;
   std::optional<config::Stats> stats_;
+  config::Denials denials_;
+  std::optional<link::LiveGaugeView> gauge_;
+  bool has_said_goodbye_ = false;
   std::optional<Error> death_;
   uint64_t sent_ = 0;  // newest generation that was queued
   uint64_t acknowledged_ = 0;

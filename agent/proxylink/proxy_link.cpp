@@ -14,6 +14,8 @@ namespace {
 constexpr mode_t kSocketMode = 0666;  // who may speak is decided by SO_PEERCRED
 constexpr std::chrono::seconds kAcceptPause{1};
 constexpr size_t kGenerationsKept = 64;
+constexpr size_t kLostGaugesMax = 8;
+constexpr std::chrono::milliseconds kLostGaugeInterval{200};
 
 }  // namespace
 
@@ -25,9 +27,11 @@ ProxyLink::ProxyLink(io::EventLoop& loop, const Clock& clock, ProxyMapFds maps, 
       callbacks_(std::move(callbacks)),
       options_(std::move(options)),
       settle_timer_(loop, [this] { settle(); }),
-      accept_timer_(loop, [this] {
-        if (listener_poll_) listener_poll_->watch({.readable = true});
-      }) {}
+      accept_timer_(loop,
+                    [this] {
+                      if (listener_poll_) listener_poll_->watch({.readable = true});
+                    }),
+      gauge_timer_(loop, [this] { count_lost(); }) {}
 
 ProxyLink::~ProxyLink() = default;
 
@@ -43,6 +47,8 @@ Result<void> ProxyLink::listen(const std::string& socket_path) {
 void ProxyLink::shut() noexcept {
   settle_timer_.stop();
   accept_timer_.stop();
+  gauge_timer_.stop();
+  lost_gauges_.clear();
   listener_poll_.reset();
   listener_.reset();
   connections_.clear();
@@ -125,6 +131,7 @@ void ProxyLink::change_soon() {
 // The only place that forgets connections and calls back: whatever happened, here nothing of this
 // class is on the stack below.
 void ProxyLink::settle() {
+  hand_over_denials();
   const bool lost = reap();
   send_changes();
   if (lost) {
@@ -149,12 +156,46 @@ bool ProxyLink::reap() {
       counts_.dropped_total++;
       note_refusal(why);
     }
+    keep_gauge(*connection);
   }
+  if (!lost_gauges_.empty()) count_lost();
   std::erase_if(connections_, [](const auto& connection) { return connection->is_dead(); });
   if (!was_connected_ || newest() != nullptr) return false;
   was_connected_ = false;
   ticket_ = 0;
   return true;
+}
+
+void ProxyLink::hand_over_denials() {
+  for (const auto& connection : connections_) {
+    const config::Denials denials = connection->take_denials();
+    if (!denials.is_empty() && callbacks_.on_denials) callbacks_.on_denials(denials);
+  }
+}
+
+void ProxyLink::keep_gauge(ProxyConnection& dead) {
+  auto gauge = dead.take_lost_gauge();
+  if (gauge && lost_gauges_.size() < kLostGaugesMax) lost_gauges_.push_back(std::move(*gauge));
+}
+
+// A lost connection is not a lost proxy: it may connect again, and its last descriptor may close a
+// moment after the link's. Its lock tells.
+void ProxyLink::count_lost() {
+  std::erase_if(lost_gauges_, [this](const link::LiveGaugeView& lost) {
+    const bool is_back =
+        std::any_of(connections_.begin(), connections_.end(), [&](const auto& one) {
+          return one->is_ready() && one->gauge() && one->gauge()->inode() == lost.inode();
+        });
+    if (is_back || lost.is_owner_alive()) return is_back;
+    const uint64_t streams = lost.sum();
+    counts_.streams_lost_total += streams;
+    spdlog::warn(
+        "component=proxylink streams={} msg=\"a proxy ended without a goodbye: what it "
+        "carried was reset\"",
+        streams);
+    return true;
+  });
+  if (!lost_gauges_.empty()) gauge_timer_.start(kLostGaugeInterval);
 }
 
 // Everything that is due to every proxy that said Hello.

@@ -54,18 +54,20 @@ struct ProxyStatus {
 };
 
 struct ProxyLinkCounts {
-  uint64_t connected_total = 0;  // said a valid Hello
-  uint64_t refused_total = 0;    // wrong user, or too many
-  uint64_t dropped_total = 0;    // broke the protocol or did not read
-  uint64_t updates_total = 0;    // configurations sent, to however many
+  uint64_t connected_total = 0;     // said a valid Hello
+  uint64_t refused_total = 0;       // wrong user, or too many
+  uint64_t dropped_total = 0;       // broke the protocol or did not read
+  uint64_t updates_total = 0;       // configurations sent, to however many
+  uint64_t streams_lost_total = 0;  // carried by proxies when they crashed
 };
 
 class ProxyLink final : public rollout::Publisher {
  public:
   struct Callbacks {
-    std::function<void(uint64_t ticket)> on_published;  // Rollout::on_published
-    std::function<void()> on_proxy_lost;                // the last one is gone
-    std::function<void()> on_proxy_connected;           // the first one is there
+    std::function<void(uint64_t ticket)> on_published;            // Rollout::on_published
+    std::function<void()> on_proxy_lost;                          // the last one is gone
+    std::function<void()> on_proxy_connected;                     // the first one is there
+    std::function<void(const config::Denials&)> on_denials = {};  // of any proxy
   };
   ProxyLink(io::EventLoop& loop, const Clock& clock, ProxyMapFds maps, Callbacks callbacks,
             ProxyLinkOptions options = {});
@@ -98,6 +100,9 @@ class ProxyLink final : public rollout::Publisher {
   void send_changes();
   void make_update();
   void tell_rollout();
+  void hand_over_denials();
+  void keep_gauge(ProxyConnection& dead);
+  void count_lost();
   ProxyConnection* newest() const;
   uint64_t model_generation(uint64_t wire_generation) const;
   void note_refusal(const Error& error);
@@ -109,7 +114,7 @@ class ProxyLink final : public rollout::Publisher {
   const ProxyLinkOptions options_;
   Fd listener_;
   std::optional<io::Poll> listener_poll_;
-  io::Timer settle_timer_, accept_timer_;
+  io::Timer settle_timer_, accept_timer_, gauge_timer_;
   Connections connections_;
   std::shared_ptr<const config::RuntimeConfig> config_;
   std::map<uint64_t, std::shared_ptr<const Fd>> keys_;
@@ -119,7 +124,8 @@ class ProxyLink final : public rollout::Publisher {
   uint64_t ticket_ = 0;                                    // what the rollout waits for; 0: nothing
   uint64_t ticket_generation_ = 0;                         // wire generation that answers it
   bool was_connected_ = false;
-  std::optional<Error> last_refusal_;  // of a proxy, while none is connected
+  std::optional<Error> last_refusal_;             // of a proxy, while none is connected
+  std::vector<link::LiveGaugeView> lost_gauges_;  // of proxies that may be dead
   ProxyLinkCounts counts_;
 };
 

@@ -52,6 +52,16 @@ struct HbonePolicy : LabTest<HbonePolicy> {
     return false;
   }
 
+  // As `keelsonctl observe` tells it on the node of the one who is denied.
+  bool has_flow(std::string_view reason, std::string_view policy) {
+    for (const auto& flow : lab().flows("node2", "last=50&verdict=denied&from=shop%2Fweb"))
+      if (flow.value("reason", "") == reason && flow.value("policy", "") == policy &&
+          flow.value("to", "") == "shop/pay" && flow.value("hook", "") == "hbone" &&
+          flow.value("from_identity", "") == "cluster.local/ns/shop/sa/web")
+        return true;
+    return false;
+  }
+
   // Clear bytes that pay's HBONE port answers to a TLS client with this certificate, if any.
   size_t tls_answer(const Endpoint& to, const TestIdentity* identity) {
     auto connection = connect_in(lab().netns("old"), to);
@@ -94,6 +104,7 @@ TEST_F(HbonePolicy, ADeniedCallerIsResetAtOnceAndTheOtherIsServed) {
   }
   EXPECT_EQ(pay.accepted(), served + ways.size()) << "only cart's";
   EXPECT_TRUE(wait_until([&] { return has_access_line("policy_denied", "shop/no-web"); }));
+  EXPECT_TRUE(wait_until([&] { return has_flow("policy_denied", "shop/no-web"); }));
   lab().remove("AuthorizationPolicy", "shop/no-web");
   EXPECT_TRUE(wait_until([&] { return greeting("web", ways[0]) == "hello\n"; }));
 }
@@ -117,6 +128,7 @@ TEST_F(HbonePolicy, ANewDenyCutsTheEstablishedTunnelAndOnlyThat) {
     EXPECT_EQ(connection.receive(4), "ping");
   }
   EXPECT_TRUE(wait_until([&] { return has_access_line("connections_cut", "shop/no-web"); }));
+  EXPECT_TRUE(wait_until([&] { return has_flow("connections_cut", "shop/no-web"); }));
   lab().remove("AuthorizationPolicy", "shop/no-web");
   EXPECT_TRUE(wait_until([&] { return greeting("web", lab().pod4("pay", 8080)) == "hello\n"; }));
 }

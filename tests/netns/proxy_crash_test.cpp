@@ -41,6 +41,10 @@ struct ProxyCrash : LabTest<ProxyCrash> {
     EXPECT_EQ(waiting.succeeded, 1u) << waiting.text();
   }
 
+  uint64_t streams_lost(const std::string& node) {
+    return lab().agent_status(node).value("/proxy/streams_lost_total"_json_pointer, uint64_t{0});
+  }
+
   void expect_survival(const std::vector<Component>& killed, const std::string& node) {
     const bool is_proxy_killed =
         std::find(killed.begin(), killed.end(), Component::kProxy) != killed.end();
@@ -52,9 +56,16 @@ struct ProxyCrash : LabTest<ProxyCrash> {
     CallLoop captured(web, {lab().service4("shop", "pay", 80), kMarker});
     ASSERT_TRUE(wait_until(
         [&] { return direct.tally().succeeded > 20 && captured.tally().succeeded > 20; }));
+    const uint64_t lost_before = streams_lost(node);
     for (Component component : killed) lab().kill(component, node);
     if (is_proxy_killed) {
       EXPECT_EQ(established.wait_for_end(kPatience), ECONNRESET);
+    }
+    // An agent that dies with the proxy cannot know what it carried.
+    if (is_proxy_killed && killed.size() == 1) {
+      EXPECT_TRUE(wait_until([&] { return streams_lost(node) > lost_before; }));
+      const std::string metrics = lab().admin(node, "/metrics").body;
+      EXPECT_NE(metrics.find("keelson_proxy_streams_lost_total"), std::string::npos);
     }
     if (killed.size() < std::size(lab::kComponents)) expect_a_call_waits();
     const size_t after_kill = captured.tally().succeeded;
@@ -64,6 +75,9 @@ struct ProxyCrash : LabTest<ProxyCrash> {
       EXPECT_TRUE(established.send("still"));
       EXPECT_EQ(established.receive(5), "still");
       EXPECT_EQ(captured.tally().failed(), 0u) << captured.tally().text();
+    }
+    if (!is_proxy_killed) {
+      EXPECT_EQ(streams_lost(node), killed[0] == Component::kAgent ? 0 : lost_before);
     }
     const CallTally calls = captured.stop(), direct_calls = direct.stop();
     EXPECT_EQ(direct_calls.failed(), 0u) << direct_calls.text();

@@ -70,6 +70,8 @@ struct ProxyRestart : LabTest<ProxyRestart> {
     int status = 0;
     ::waitpid(successor->id.pid, &status, 0);
     EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    EXPECT_EQ(lab().agent_status(node).value("/proxy/streams_lost_total"_json_pointer, 99), 0)
+        << "whoever says goodbye loses nothing";
   }
 };
 

@@ -28,29 +28,36 @@ class App::WorkerDrain final : public Drained {
   Worker& worker_;
 };
 
-App::App(const Options& options) : options_(options), alarms_(loop_) {}
+App::App(const Options& options, link::LiveGauge gauge)
+    : options_(options),
+      alarms_(loop_),
+      gauge_(std::move(gauge)),
+      report_timer_(loop_, [this] { report_denials(); }) {}
 
 Result<std::unique_ptr<App>> App::start(const Options& options) {
   // Reads its configuration file now: there is no open() later.
   OPENSSL_init_ssl(0, nullptr);
   KS_ASSIGN(auto log, SpdlogAccessLog::open(options.access_log, kAccessLogLinesMax));
-  std::unique_ptr<App> app(new App(options));
+  KS_ASSIGN(link::LiveGauge gauge, link::LiveGauge::make(options.workers));
+  std::unique_ptr<App> app(new App(options, std::move(gauge)));
   app->start_parts(std::move(log));
   return app;
 }
 
 void App::start_parts(std::unique_ptr<AccessLog> log) {
-  log_ = std::move(log);
+  log_ = std::make_unique<DenialLog>(std::move(log));
   supply_ = std::make_unique<SocketSupply>(std::make_unique<HoldPodSockets>(options_.hold_socket));
   std::vector<Drained*> drained;
   for (unsigned index = 0; index < options_.workers; index++) {
     workers_.push_back(std::make_unique<Worker>(
-        Worker::Parts{{index, options_.workers}, *supply_, *log_, clock_}));
+        Worker::Parts{{index, options_.workers}, *supply_, *log_, clock_, &gauge_.cell(index)}));
     worker_drains_.push_back(std::make_unique<WorkerDrain>(*this, *workers_.back()));
     drained.push_back(worker_drains_.back().get());
   }
-  drain_ = std::make_unique<Drain>(std::move(drained), alarms_, options_.drain,
-                                   [this] { loop_.stop(); });
+  drain_ = std::make_unique<Drain>(std::move(drained), alarms_, options_.drain, [this] {
+    control_->say_goodbye();
+    loop_.stop();
+  });
   for (const int number : {SIGTERM, SIGINT})
     signals_.push_back(std::make_unique<io::Signal>(loop_, number, [this] {
       spdlog::info("component=proxy msg=\"draining\" seconds={}", options_.drain.count());
@@ -60,7 +67,8 @@ void App::start_parts(std::unique_ptr<AccessLog> log) {
       loop_,
       Control::Options{options_.agent_socket,
                        {config::kLinkProtocolVersion, KEELSON_VERSION,
-                        static_cast<uint32_t>(::getpid()), options_.workers}},
+                        static_cast<uint32_t>(::getpid()), options_.workers, true},
+                       gauge_.fd()},
       static_cast<Applier&>(*this));
 }
 
@@ -72,7 +80,15 @@ App::~App() {
 
 void App::run() {
   control_->connect();
+  report_timer_.start_repeating(kDenialReportInterval);
   loop_.run();
+}
+
+// At intervals, so that however fast policy refuses, the agent hears of it at a bounded rate.
+void App::report_denials() {
+  if (!control_->can_report()) return;
+  const config::Denials denials = log_->take();
+  if (!denials.is_empty()) control_->report(denials);
 }
 
 void App::post_here(std::function<void()> task) {

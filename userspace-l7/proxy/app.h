@@ -7,7 +7,10 @@
 
 #include "io/event_loop.h"
 #include "io/signal.h"
+#include "io/timer.h"
+#include "link/live_gauge.h"
 #include "proxy/control.h"
+#include "proxy/denial_log.h"
 #include "proxy/drain.h"
 #include "proxy/options.h"
 #include "proxy/worker.h"
@@ -24,8 +27,9 @@ class App final : private Applier {
  private:
   class WorkerDrain;
 
-  explicit App(const Options& options);
+  App(const Options& options, link::LiveGauge gauge);
   void start_parts(std::unique_ptr<AccessLog> log);
+  void report_denials();
   void post_here(std::function<void()> task);
 
   void on_maps(std::shared_ptr<const config::ProxyMaps> maps) override;
@@ -39,13 +43,15 @@ class App final : private Applier {
   Stats stats_;  // of the main thread
   io::EventLoop loop_;
   hbone::LoopAlarms alarms_;
-  std::unique_ptr<AccessLog> log_;
+  const link::LiveGauge gauge_;  // outlives the workers, who count in it
+  std::unique_ptr<DenialLog> log_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<SocketSupply> supply_;
   ConfigLease config_;
   std::vector<std::unique_ptr<WorkerDrain>> worker_drains_;
   std::unique_ptr<Drain> drain_;
   std::unique_ptr<Control> control_;
+  io::Timer report_timer_;
   std::vector<std::unique_ptr<io::Signal>> signals_;
 };
 

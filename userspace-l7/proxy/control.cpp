@@ -69,7 +69,7 @@ Result<void> Control::try_connect() {
   connection_++;
   builder_.on_connected();
   outgoing_.clear();
-  send(config::encode_hello(options_.hello));
+  send(config::encode_hello(options_.hello), options_.gauge);
   return {};
 }
 
@@ -137,9 +137,9 @@ void Control::acknowledge(uint64_t generation) {
   send(config::encode_ack(generation));
 }
 
-void Control::send(std::string payload) {
+void Control::send(std::string payload, int fd) {
   if (!is_connected()) return;
-  outgoing_.push_back(std::move(payload));
+  outgoing_.push_back({std::move(payload), fd});
   auto flushed = flush();
   if (flushed && outgoing_.size() <= kOutgoingMax) return;
   // Not within the call of whoever sends: the poll's next event finds the dead socket.
@@ -148,7 +148,8 @@ void Control::send(std::string payload) {
 
 Result<void> Control::flush() {
   while (!outgoing_.empty()) {
-    auto sent = link::send_frame(socket_, outgoing_.front());
+    const Outgoing& next = outgoing_.front();
+    auto sent = link::send_frame(socket_, next.payload, {&next.fd, next.fd >= 0 ? size_t{1} : 0});
     if (!sent && sent.error().os_errno == EAGAIN) {
       poll_->watch({.readable = true, .writable = true});
       return {};

@@ -34,6 +34,7 @@ class Control {
   struct Options {
     std::string socket_path;
     config::Hello hello;
+    int gauge = -1;  // borrowed: goes with hello.has_gauge
     std::chrono::milliseconds retry_first{100};
     std::chrono::milliseconds retry_max{5000};
   };
@@ -43,6 +44,11 @@ class Control {
   Control& operator=(const Control&) = delete;
 
   void connect();
+  // False: the agent is away, or slow. Nothing is sent then.
+  bool can_report() const noexcept { return is_connected() && outgoing_.empty(); }
+  void report(const config::Denials& denials) { send(config::encode_denials(denials)); }
+  // The process is about to end in good order.
+  void say_goodbye() { send(config::encode_goodbye()); }
   bool is_connected() const noexcept { return static_cast<bool>(socket_); }
   uint64_t generation() const noexcept { return generation_; }  // the last one served; 0: none
 
@@ -53,7 +59,11 @@ class Control {
   Result<bool> receive();  // false: nothing is there
   void handle(config::PacketOutcome outcome);
   void acknowledge(uint64_t generation);
-  void send(std::string payload);
+  struct Outgoing {
+    std::string payload;
+    int fd = -1;  // borrowed; -1: none
+  };
+  void send(std::string payload, int fd = -1);
   Result<void> flush();
 
   io::EventLoop& loop_;
@@ -64,8 +74,8 @@ class Control {
   std::chrono::milliseconds retry_delay_;
   Fd socket_;
   std::unique_ptr<io::Poll> poll_;
-  std::deque<std::string> outgoing_;  // few: each answers a packet of the agent
-  uint64_t connection_ = 0;           // so that an answer never goes to a later connection
+  std::deque<Outgoing> outgoing_;  // few: each answers a packet of the agent
+  uint64_t connection_ = 0;        // so that an answer never goes to a later connection
   uint64_t generation_ = 0;
   bool is_quiet_ = false;  // the failure to connect was said
   const std::shared_ptr<bool> is_alive_;

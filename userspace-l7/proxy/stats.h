@@ -25,6 +25,20 @@ class Counter {
   std::atomic<uint64_t> value_{0};
 };
 
+// A Counter that may live in memory shown to the agent (link/live_gauge.h).
+class LiveCounter {
+ public:
+  // Before anything is counted; `cell` outlives this.
+  void show_in(std::atomic<uint64_t>& cell) noexcept { cell_ = &cell; }
+  void add(uint64_t n = 1) noexcept { cell_->store(value() + n, std::memory_order_relaxed); }
+  void subtract(uint64_t n = 1) noexcept { cell_->store(value() - n, std::memory_order_relaxed); }
+  uint64_t value() const noexcept { return cell_->load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> own_{0};
+  std::atomic<uint64_t>* cell_ = &own_;
+};
+
 class Stats {
  public:
   void count(Reason reason) noexcept { reasons_[static_cast<size_t>(reason)].add(); }
@@ -32,7 +46,7 @@ class Stats {
     return reasons_[static_cast<size_t>(reason)].value();
   }
 
-  Counter connections_active;
+  LiveCounter connections_active;
   Counter connections_total;
   Counter tunnels_active;
   Counter handshakes_total;

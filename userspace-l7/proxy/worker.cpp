@@ -5,6 +5,7 @@
 namespace keelson::proxy {
 
 Worker::Worker(const Parts& parts) : parts_(parts) {
+  if (parts_.live != nullptr) stats_.connections_active.show_in(*parts_.live);
   std::promise<void> is_ready;
   const std::future<void> ready = is_ready.get_future();
   thread_ = std::thread([this, told = std::move(is_ready)]() mutable { run(std::move(told)); });

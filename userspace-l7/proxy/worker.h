@@ -18,6 +18,7 @@ class Worker {
     SocketSupply& supply;  // outlives the worker, but is stopped before: it answers to this loop
     AccessLog& log;
     const Clock& clock;
+    std::atomic<uint64_t>* live = nullptr;  // where to show connections_active; outlives it
   };
   // Returns when all its threads run: the system call filter that comes next allows no new ones.
   explicit Worker(const Parts& parts);

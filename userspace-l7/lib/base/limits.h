@@ -90,4 +90,9 @@ inline constexpr std::chrono::milliseconds kUpstreamSweepTime{5000};
 // Proxy: access log lines that wait for the disk. More: the oldest are dropped and counted.
 inline constexpr size_t kAccessLogLinesMax = 16384;
 
+// Proxy: denials that wait to be reported to the agent. More: counted as lost.
+inline constexpr size_t kDenialsWaitingMax = 256;
+// Proxy: how often it reports them.
+inline constexpr std::chrono::milliseconds kDenialReportInterval{100};
+
 }  // namespace keelson

@@ -1,5 +1,6 @@
 #include "config/encode.h"
 
+#include <algorithm>
 #include <map>
 #include <tuple>
 
@@ -252,6 +253,7 @@ std::string encode_hello(const Hello& hello) {
   to.set_version(hello.version);
   to.set_pid(hello.pid);
   to.set_workers(hello.workers);
+  if (hello.has_gauge) entry.set_fd_count(1);
   return one(entry);
 }
 
@@ -293,6 +295,53 @@ std::string encode_stats_request() {
   return one(entry);
 }
 
+std::string encode_goodbye() {
+  wire::Entry entry;
+  entry.mutable_goodbye();
+  return one(entry);
+}
+
+std::string encode_denials(const Denials& denials) {
+  wire::Entry entry;
+  const auto text = [](const std::string& whole) { return whole.substr(0, kDenialTextMax); };
+  for (const Denial& denial : denials.denials) {
+    wire::Denials::Denial& to = *entry.mutable_denials()->add_denials();
+    to.set_time_us(
+        std::chrono::duration_cast<std::chrono::microseconds>(denial.time.time_since_epoch())
+            .count());
+    to.set_reason(static_cast<uint32_t>(denial.reason));
+    to.set_source(text(denial.source));
+    to.set_source_identity(text(denial.source_identity));
+    to.set_source_address(text(denial.source_address));
+    to.set_destination(text(denial.destination));
+    to.set_destination_identity(text(denial.destination_identity));
+    to.set_destination_address(text(denial.destination_address));
+    to.set_policy(text(denial.policy));
+  }
+  entry.mutable_denials()->set_lost(denials.lost);
+  return one(entry);
+}
+
+namespace {
+
+Result<void> add_denials(const wire::Denials& from, Denials& to) {
+  if (to.denials.size() + static_cast<size_t>(from.denials_size()) > kDenialsPerReportMax)
+    return fail(Reason::message_malformed, ErrorSource::kInternal, "too many denials at once");
+  to.lost += from.lost();
+  for (const wire::Denials::Denial& denial : from.denials()) {
+    constexpr int64_t kYear2100 = 4'102'444'800'000'000;  // beyond, WallTime might overflow
+    const WallTime time{
+        std::chrono::microseconds(std::clamp(denial.time_us(), int64_t{0}, kYear2100))};
+    to.denials.push_back({time, static_cast<Reason>(denial.reason()), denial.source(),
+                          denial.source_identity(), denial.source_address(), denial.destination(),
+                          denial.destination_identity(), denial.destination_address(),
+                          denial.policy()});
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<ProxyMessages> decode_proxy_messages(std::string_view bytes) {
   wire::Packet packet;
   if (!packet.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
@@ -302,7 +351,7 @@ Result<ProxyMessages> decode_proxy_messages(std::string_view bytes) {
     switch (entry.body_case()) {
       case wire::Entry::kHello:
         messages.hello = Hello{entry.hello().protocol(), entry.hello().version(),
-                               entry.hello().pid(), entry.hello().workers()};
+                               entry.hello().pid(), entry.hello().workers(), entry.fd_count() == 1};
         break;
       case wire::Entry::kAck:
         messages.ack = entry.ack().generation();
@@ -313,6 +362,14 @@ Result<ProxyMessages> decode_proxy_messages(std::string_view bytes) {
         break;
       case wire::Entry::kStats:
         messages.stats = stats_of(entry.stats());
+        break;
+      case wire::Entry::kDenials:
+        KS_TRY(add_denials(entry.denials(), messages.denials));
+        break;
+      case wire::Entry::kGoodbye:
+        messages.goodbye = true;
+        break;
+      case wire::Entry::BODY_NOT_SET:  // of a newer proxy
         break;
       default:
         return fail(Reason::message_malformed, ErrorSource::kInternal,

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/reason.h"
 #include "base/result.h"
 #include "config/runtime_config.h"
@@ -37,6 +38,7 @@ struct Hello {
   std::string version;
   uint32_t pid = 0;
   uint32_t workers = 0;
+  bool has_gauge = false;  // its payload carries one descriptor: link/live_gauge.h
 };
 
 struct Nack {
@@ -56,11 +58,29 @@ struct Stats {
   uint64_t requests_total = 0;
 };
 
+// What policy refused or cut in the proxy.
+struct Denial {
+  WallTime time;
+  Reason reason = Reason::none;
+  std::string source, source_identity, source_address;
+  std::string destination, destination_identity, destination_address;
+  std::string policy;
+};
+struct Denials {
+  std::vector<Denial> denials;
+  uint64_t lost = 0;  // since the last report
+  bool is_empty() const noexcept { return denials.empty() && lost == 0; }
+};
+inline constexpr size_t kDenialsPerReportMax = 32;  // so that a payload needs no memfd
+inline constexpr size_t kDenialTextMax = 255;       // of each text; longer ones are cut
+
 std::string encode_hello(const Hello& hello);
 std::string encode_ack(uint64_t generation);
 std::string encode_nack(const Nack& nack);
 std::string encode_stats(const Stats& stats);
 std::string encode_stats_request();
+std::string encode_denials(const Denials& denials);
+std::string encode_goodbye();
 
 // What a proxy says to its agent; each payload may hold several.
 struct ProxyMessages {
@@ -68,6 +88,8 @@ struct ProxyMessages {
   std::optional<uint64_t> ack;
   std::optional<Nack> nack;
   std::optional<Stats> stats;
+  Denials denials;
+  bool goodbye = false;
 };
 // Error: message_malformed.
 Result<ProxyMessages> decode_proxy_messages(std::string_view bytes);

@@ -68,6 +68,26 @@ TEST_F(FlowLogTest, PodsOfOtherNodesAreNamedByTheirAddress) {
   EXPECT_EQ(nlohmann::json::parse(*log.subscribe({}, 1, false)->next())["to"], "shop/pay-2");
 }
 
+TEST_F(FlowLogTest, WhatTheProxyRefusedIsALineLikeAnyOther) {
+  config::Denials reported;
+  reported.lost = 4;
+  reported.denials.push_back({clock.wall_now(), Reason::policy_denied, "shop/other",
+                              "spiffe://cluster.local/ns/shop/sa/web", "10.2.0.3:40000",
+                              "shop/pay-1", "", "[fd00::9]:8080", "shop/no-web"});
+  const auto live = log.subscribe({}, 0, true);
+  log.add(reported);
+  const auto flow = nlohmann::json::parse(*log.subscribe({}, 1, false)->next());
+  EXPECT_EQ(flow["hook"], "hbone");
+  EXPECT_EQ(flow["verdict"], "denied");
+  EXPECT_EQ(flow["reason"], "policy_denied");
+  EXPECT_EQ(flow["policy"], "shop/no-web");
+  EXPECT_EQ(flow["from"], "shop/pay-2") << "the agent's own name for the address";
+  EXPECT_EQ(flow["from_identity"], "cluster.local/ns/shop/sa/web");
+  EXPECT_EQ(flow["to"], "shop/pay-1") << "as the proxy says: no pod here has that address";
+  EXPECT_EQ(flow["path"], "none");
+  EXPECT_EQ(nlohmann::json::parse(*live->next())["lost"], 4);
+}
+
 TEST_F(FlowLogTest, RingKeepsTheNewest) {
   for (auto reason :
        {Reason::policy_denied, Reason::not_allowed, Reason::tuple_budget, Reason::strict_plaintext})

@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -13,6 +15,7 @@
 #include "proxylink/same_content.h"
 #include "rollout/rollout.h"
 #include "support/fake_clock.h"
+#include "support/gauge_process.h"
 
 namespace keelson::proxylink {
 namespace {
@@ -69,7 +72,16 @@ class FakeProxy {
         builder_([](const Fd& fd) { return link::read_sealed_memfd(fd, 1 << 20); }) {
     ::fcntl(socket_.get(), F_SETFL, O_NONBLOCK);
   }
-  void say(const std::string& payload) { (void)link::send_frame(socket_, payload); }
+  void say(const std::string& payload, std::initializer_list<int> fds = {}) {
+    (void)link::send_frame(socket_, payload, {std::data(fds), fds.size()});
+  }
+  void hello_with_gauge(int gauge, uint32_t workers) {
+    config::Hello hello;
+    hello.workers = workers;
+    hello.has_gauge = true;
+    say(config::encode_hello(hello), {gauge});
+  }
+  void hang_up() { socket_.reset(); }
   void hello(const std::string& version = "1.2.3") {
     config::Hello hello;
     hello.version = version;
@@ -139,6 +151,11 @@ class ProxyLinkTest : public ::testing::Test {
     };
     callbacks.on_proxy_lost = [this] { events_.push_back("lost"); };
     callbacks.on_proxy_connected = [this] { events_.push_back("connected"); };
+    callbacks.on_denials = [this](const config::Denials& reported) {
+      denials_.lost += reported.lost;
+      denials_.denials.insert(denials_.denials.end(), reported.denials.begin(),
+                              reported.denials.end());
+    };
     link_ = std::make_unique<ProxyLink>(loop_, clock_, std::move(maps), std::move(callbacks),
                                         std::move(options));
     ASSERT_TRUE(link_->listen(path_));
@@ -167,6 +184,7 @@ class ProxyLinkTest : public ::testing::Test {
   test::FakeClock clock_;
   io::EventLoop loop_;
   std::vector<std::string> events_;
+  config::Denials denials_;
   ino_t socket_map_ = 0, note_map_ = 0;
   std::unique_ptr<ProxyLink> link_;
 };
@@ -215,6 +233,82 @@ TEST_F(ProxyLinkTest, AProxyGetsEverythingAfterItsHelloAndNothingBefore) {
   EXPECT_EQ(status.version, "1.2.3");
   EXPECT_EQ(status.acknowledged_generation, 0u);
   EXPECT_EQ(take_events(), Events{"connected"});
+}
+
+TEST_F(ProxyLinkTest, StreamsOfAKilledProxyAreCountedOnceItIsDead) {
+  test::GaugeProcess process({3, 4});
+  FakeProxy proxy(path_);
+  proxy.hello_with_gauge(process.memfd.get(), 2);
+  turn();
+  proxy.hang_up();
+  turn();
+  EXPECT_EQ(link_->counts().streams_lost_total, 0u) << "only its connection is lost";
+  process.kill();
+  while (link_->counts().streams_lost_total == 0) loop_.run_once();
+  EXPECT_EQ(link_->counts().streams_lost_total, 7u);
+  turn();
+  EXPECT_EQ(link_->counts().streams_lost_total, 7u);
+}
+
+TEST_F(ProxyLinkTest, AProxyThatConnectsAgainHasLostNothingYet) {
+  test::GaugeProcess process({5});
+  FakeProxy before(path_);
+  before.hello_with_gauge(process.memfd.get(), 1);
+  turn();
+  before.hang_up();
+  turn();
+  FakeProxy again(path_);
+  again.hello_with_gauge(process.memfd.get(), 1);
+  turn();
+  process.kill();
+  again.hang_up();
+  turn();
+  EXPECT_EQ(link_->counts().streams_lost_total, 5u) << "and not twice";
+}
+
+TEST_F(ProxyLinkTest, AProxyThatSaidGoodbyeHasLostNothing) {
+  test::GaugeProcess process({5});
+  FakeProxy proxy(path_);
+  proxy.hello_with_gauge(process.memfd.get(), 1);
+  proxy.say(config::encode_goodbye());
+  process.kill();
+  proxy.hang_up();
+  turn();
+  EXPECT_EQ(link_->counts().streams_lost_total, 0u);
+  EXPECT_EQ(link_->counts().connected_total + link_->counts().dropped_total, 0u);
+}
+
+TEST_F(ProxyLinkTest, AGaugeThatCouldShrinkEndsTheConnection) {
+  const Fd unsealed(::memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  ASSERT_EQ(::ftruncate(unsealed.get(), 64), 0);
+  FakeProxy proxy(path_);
+  proxy.hello_with_gauge(unsealed.get(), 1);
+  turn({&proxy});
+  EXPECT_TRUE(proxy.closed);
+  EXPECT_EQ(link_->counts().dropped_total, 1u);
+}
+
+TEST_F(ProxyLinkTest, DenialsArriveWithPrintableTextsAndABoundPerReport) {
+  FakeProxy proxy(path_);
+  proxy.hello();
+  config::Denial denial;
+  denial.time = WallTime(std::chrono::seconds(5));
+  denial.reason = Reason::policy_denied;
+  denial.source = "shop/web\x1b[2J";
+  denial.policy = "shop/no-web";
+  proxy.say(config::encode_denials({{denial, denial}, 9}));
+  turn();
+  ASSERT_EQ(denials_.denials.size(), 2u);
+  EXPECT_EQ(denials_.lost, 9u);
+  EXPECT_EQ(denials_.denials[1].time, denial.time);
+  EXPECT_EQ(denials_.denials[1].reason, Reason::policy_denied);
+  EXPECT_EQ(denials_.denials[1].source, "shop/web?[2J");
+  EXPECT_EQ(denials_.denials[1].policy, "shop/no-web");
+  proxy.say(config::encode_denials(
+      {std::vector<config::Denial>(config::kDenialsPerReportMax + 1, denial), 0}));
+  turn({&proxy});
+  EXPECT_TRUE(proxy.closed);
+  EXPECT_EQ(denials_.denials.size(), 2u);
 }
 
 TEST_F(ProxyLinkTest, WithoutAProxyNothingIsPublished) {
