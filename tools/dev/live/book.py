@@ -197,7 +197,7 @@ class Book:
         elif row.waiting:
             row.note = f"{row.waiting} waiting"
         elif row.path == "l7" and proxied and proxied[2]:
-            row.note = f"{short(proxied[2]).split('#')[0]} {100 * len(calls) // max(1, calls_of_pair)} %"
+            row.note = f"{short(proxied[2]).split('#')[0]} {100 * len(calls) / max(1, calls_of_pair):.0f} %"
         elif row.stats.failed and not pod:
             row.note = "no answer: " + max((call.outcome for call in calls), key=len)
         return row

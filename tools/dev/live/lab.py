@@ -86,10 +86,14 @@ class Lab:
             found[name] = Pod(namespace, node, (ip4, ip6))
         return found
 
+    def pids(self):
+        """process -> pid, "-" while it does not run: "agent@node1", "pod:web/main"."""
+        lines = self.lab("status")[1].split("\n\n")[-1].splitlines()
+        return dict(line.split()[:2] for line in lines[1:])
+
     def pod_pids(self):
-        """The processes of all pods: the same list means that none was restarted."""
-        return sorted(tuple(line.split()[:2]) for line in self.lab("status")[1].splitlines()
-                      if line.startswith("pod:"))
+        """The processes of all pods: the same means that none was restarted."""
+        return {name: pid for name, pid in self.pids().items() if name.startswith("pod:")}
 
     @staticmethod
     def log_file(node, component):
