@@ -39,9 +39,19 @@ void WorkerCore::run_turn() {
 
 void WorkerCore::apply(ConfigLease config) {
   const ConfigLease before = std::exchange(config_, std::move(config));
+  if (before) forget_sockets(*before);
   update_pods();
   if (before) retire_tunnels(*before);
   for (const auto& [key, connection] : connections_) connection->rejudge(*config_);
+}
+
+// Of pods that are gone or came back as others: those at home here, and those that only requests
+// from here were delivered to.
+void WorkerCore::forget_sockets(const ServingConfig& before) {
+  for (const auto& [uid, pod] : before.runtime->local_pods) {
+    const auto now = config_->pod(uid);
+    if (!now || now->netns_cookie != pod->netns_cookie) sockets_.close_pod(uid);
+  }
 }
 
 void WorkerCore::update_pods() {
@@ -70,18 +80,14 @@ void WorkerCore::update_pods() {
 
 // A renewed certificate proves for new tunnels; open ones end with the old one.
 void WorkerCore::retire_tunnels(const ServingConfig& before) {
-  // Pods that are gone, or came back as others; this worker may hold sockets of those of others.
-  for (const auto& [uid, pod] : before.runtime->local_pods) {
-    const auto now = config_->pod(uid);
-    if (!now || now->netns_cookie != pod->netns_cookie) sockets_.close_pod(uid);
-  }
   tunnels_.retire([&before, this](const hbone::PoolKey& key) {
     return before.context(key.source_identity) != config_->context(key.source_identity);
   });
   upstreams_.retire([this](const UpstreamKey& key) {
     const auto* owner = config_->workload(key.destination.address);
-    return (owner != nullptr ? owner->identity : 0) != key.destination_identity ||
-           config_->pod_by_cookie(key.source_pod) == nullptr;
+    const uint64_t identity = owner != nullptr && owner->ready ? owner->identity : 0;
+    return identity != key.destination_identity || !config_->pod_by_cookie(key.source_pod) ||
+           (key.receiver_pod != 0 && !config_->pod_by_cookie(key.receiver_pod));
   });
 }
 

@@ -52,6 +52,7 @@ class WorkerCore final : private Registry, private InboundServer::Owner {
 
  private:
   void run_turn();
+  void forget_sockets(const ServingConfig& before);
   void update_pods();
   void retire_tunnels(const ServingConfig& before);
   void on_accept(const std::string& uid, ks_role role, io::Socket socket);

@@ -78,6 +78,8 @@ inline constexpr std::chrono::milliseconds kConnectTime{10000};
 inline constexpr std::chrono::milliseconds kHttpIdleTime{3600000};
 // Proxy: from the first byte of a request's head to its last. Longer: `http_head_timeout`.
 inline constexpr std::chrono::milliseconds kHttpHeadTime{60000};
+// Proxy: how long a client may take nothing of what waits for it. Longer: reset.
+inline constexpr std::chrono::milliseconds kHttpStallTime{300000};
 // Proxy: how long a client may take to read a last answer and end its side. Longer: reset.
 inline constexpr std::chrono::milliseconds kHttpLingerTime{5000};
 // Proxy: HTTP connections kept for one pod and endpoint, and in all for one worker. More: closed.

@@ -54,8 +54,16 @@ HttpConnection::Step HttpConnection::take_step(size_t budget_bytes, size_t& byte
 
 HttpConnection::Step HttpConnection::begin_exchange() {
   if (!account().may_buffer() && stream_.bytes_held() == 0) return starve();
+  // The next request's answer only behind one that is sent: a client that does not read is not
+  // served on credit.
+  if (!stream_.flush()) return break_off(Reason::downstream_ended);
+  if (stream_.has_unsent()) return Step::kWait;
   auto head = stream_.read_head();
-  if (!head) return refuse_request(head.error());
+  if (!head) {
+    if (head.error().source != ErrorSource::kDownstream && stream_.codec().is_idle())
+      return break_off(head.error().reason);  // went away between two requests
+    return refuse_request(head.error());
+  }
   if (*head) {
     patience_->stop();
     is_waiting_ = false;
@@ -88,12 +96,12 @@ HttpConnection::Step HttpConnection::wait_for_head() {
 }
 
 HttpConnection::Step HttpConnection::run_exchange(size_t budget_bytes, size_t& bytes) {
-  if (!account().may_buffer() && held_bytes() == 0) return starve();
-  const Exchange::Progress progress = exchange_->pump(budget_bytes);
+  const bool is_short = !account().may_buffer() && held_bytes() == 0;
+  const Exchange::Progress progress = is_short ? exchange_->poll() : exchange_->pump(budget_bytes);
   bytes += progress.bytes + kRunCostBytesMin;
   switch (progress.state) {
     case Exchange::State::kWaiting:
-      return watch_peer();
+      return is_short ? starve() : watch_peer();
     case Exchange::State::kMore:
       wake();
       return Step::kWait;
@@ -140,34 +148,52 @@ HttpConnection::Step HttpConnection::break_off(Reason why) {
 // Sends the rest and the end, then reads to the client's: closing with unread input would reset
 // what was just sent.
 HttpConnection::Step HttpConnection::close() {
-  if (!is_lingering_) patience_->start(kHttpLingerTime);
-  is_lingering_ = true;
   if (!stream_.flush()) return break_off(Reason::downstream_ended);
-  const auto ended = stream_.codec().is_closing() ? stream_.drain_input() : Result<bool>(true);
+  const bool is_ending = stream_.codec().is_closing();
+  const auto ended = is_ending ? stream_.drain_input(kRelayBufferBytesMax) : Result<bool>(true);
   if (!ended) return break_off(Reason::downstream_ended);
-  const bool is_over = *ended && !stream_.has_unsent();
-  if (!is_over && patience_->is_running()) return Step::kWait;
-  if (!is_over) return break_off(Reason::downstream_ended);
+  if (stream_.has_unsent()) return Step::kWait;  // as long as the client reads
+  if (!*ended) {
+    if (!is_lingering_) patience_->start(kHttpLingerTime);
+    is_lingering_ = true;
+    if (patience_->is_running()) return Step::kWait;
+  }
   stream_.close_orderly();
   services().connections.remove(*this);
   return Step::kGone;
 }
 
+// A client that takes nothing for so long holds what others could use.
+bool HttpConnection::is_stalled() {
+  if (!stream_.has_unsent()) {
+    stall_.reset();
+    return false;
+  }
+  const bool has_moved =
+      std::exchange(written_, stream_.bytes_written()) != stream_.bytes_written();
+  if (stall_ && !has_moved) return !stall_->is_running();
+  if (!stall_) stall_ = services().alarms.make([this] { wake(); });
+  stall_->start(kHttpStallTime);
+  return false;
+}
+
 void HttpConnection::end_turn() {
-  if (auto flushed = stream_.flush(); !flushed) {
+  if (!stream_.flush() || is_stalled()) {
     if (exchange_) {
       exchange_->abort(Reason::downstream_ended);
       log(exchange_->record(), exchange_->since());
       exchange_.reset();
     }
-    break_off(flushed.error().reason);
+    break_off(Reason::downstream_ended);
     return;
   }
   const size_t now = held_bytes();
   account().buffered_bytes += now;
   account().buffered_bytes -= accounted_bytes_;
   accounted_bytes_ = now;
-  if (stream_.take_starved() || (exchange_ && exchange_->take_starved())) starve();
+  bool is_starved = stream_.take_starved();
+  if (exchange_) is_starved |= exchange_->take_starved();
+  if (is_starved) starve();
 }
 
 HttpConnection::Step HttpConnection::starve() {
@@ -186,7 +212,7 @@ size_t HttpConnection::held_bytes() const noexcept {
 // Cut: a request under way is reset and logged; an idle connection just ends.
 void HttpConnection::refuse(const Error& why) noexcept {
   if (!exchange_) {
-    if (!is_lingering_) return stream_.close_orderly();
+    if (!is_lingering_ && !stream_.has_unsent()) return stream_.close_orderly();
     return stream_.cancel(why.reason);
   }
   exchange_->abort(why.reason, record().policy);
@@ -197,8 +223,9 @@ void HttpConnection::refuse(const Error& why) noexcept {
 
 void HttpConnection::rejudge(const ServingConfig& config) {
   if (!exchange_) return;
-  if (auto denied = exchange_->policy_that_denies(config))
-    cut(Reason::connections_cut, std::move(denied->name));
+  const auto denied = exchange_->policy_that_denies(config);
+  // A receiver that left keeps what was established.
+  if (denied && denied->reason != Reason::pod_unknown) cut(Reason::connections_cut, denied->name);
 }
 
 void HttpConnection::drain() {

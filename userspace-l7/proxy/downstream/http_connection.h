@@ -43,6 +43,7 @@ class HttpConnection final : public Connection {
   Step starve();
   // Settles what a turn leaves: bytes to send, memory held. May destroy this.
   void end_turn();
+  bool is_stalled();
   size_t held_bytes() const noexcept;
 
   const Exchange::Origin origin_;
@@ -50,6 +51,8 @@ class HttpConnection final : public Connection {
   std::unique_ptr<Exchange> exchange_;
   const std::unique_ptr<hbone::Alarm> patience_;  // for a head, then for the client's end
   std::unique_ptr<hbone::Alarm> starved_;
+  std::unique_ptr<hbone::Alarm> stall_;  // runs while something waits to be sent
+  uint64_t written_ = 0;                 // when it was started last
   size_t accounted_bytes_ = 0;
   bool is_waiting_ = false;  // patience_ runs for a head
   bool was_idle_ = false;    // when it began to

@@ -20,6 +20,16 @@ BodyPump::State BodyPump::read_ahead(http::HttpStream& source) {
   return has_source_ended_ ? State::kEnded : State::kMore;
 }
 
+BodyPump::State BodyPump::discard(http::HttpStream& source, size_t bytes_max) {
+  for (size_t dropped = 0; dropped < bytes_max;) {
+    const State read = read_ahead(source);
+    dropped += buffer_.size();
+    buffer_.clear();
+    if (read != State::kMore) return read;
+  }
+  return State::kMore;
+}
+
 BodyPump::State BodyPump::pump(http::HttpStream& source, http::HttpStream& sink, size_t bytes_max) {
   const uint64_t before = bytes_;
   while (bytes_ - before < bytes_max) {
@@ -27,6 +37,10 @@ BodyPump::State BodyPump::pump(http::HttpStream& source, http::HttpStream& sink,
     if (read == State::kSourceFailed) return read;
     if (!buffer_.empty()) {
       const auto taken = sink.write_body(buffer_);
+      if (!taken && taken.error().reason == Reason::buffer_pool_empty) {
+        is_starved_ = true;
+        return State::kWaiting;
+      }
       if (!taken) return fail(State::kSinkFailed, taken.error());
       bytes_ += *taken;
       if (!buffer_.empty()) return State::kWaiting;  // for the sink

@@ -2,6 +2,8 @@
 // does not take, the source is not read for. One thread. Does not know heads.
 #pragma once
 
+#include <utility>
+
 #include "base/limits.h"
 #include "http/stream.h"
 
@@ -17,6 +19,10 @@ class BodyPump {
   State pump(http::HttpStream& source, http::HttpStream& sink, size_t bytes_max);
   // Takes what is there before the sink is known. kEnded: the source's message is complete.
   State read_ahead(http::HttpStream& source);
+  // Reads and drops what nobody takes any more, so that a sender who reads last is not stuck.
+  State discard(http::HttpStream& source, size_t bytes_max);
+  // There was no buffer to write into: try again after kStarvedRetry.
+  bool take_starved() noexcept { return std::exchange(is_starved_, false); }
   // A message of another kind follows: the bytes of a tunnel behind its 101.
   void begin_again() noexcept { has_source_ended_ = is_ended_ = false; }
 
@@ -35,6 +41,7 @@ class BodyPump {
   uint64_t bytes_ = 0;
   bool has_source_ended_ = false;
   bool is_ended_ = false;
+  bool is_starved_ = false;
   Error error_;
 };
 

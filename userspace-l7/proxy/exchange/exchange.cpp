@@ -31,6 +31,13 @@ bool is_policy(Reason reason) noexcept {
   }
 }
 
+// As the configuration has it now. One that left the mesh keeps what was established.
+std::shared_ptr<const config::LocalPod> current(const ServingConfig& config,
+                                                std::shared_ptr<const config::LocalPod> pod) {
+  auto now = config.pod(pod->uid);
+  return now && now->netns_cookie == pod->netns_cookie ? now : pod;
+}
+
 // Of requests that no route concerns: to the Service's own endpoints, as they are.
 const config::RouteRule kNoRule;
 const config::RequestMatch kAnyRequest;
@@ -42,6 +49,7 @@ Exchange::Exchange(const Services& services, const Origin& origin, http::HttpStr
     : services_(services),
       config_(services.config),
       origin_(origin),
+      pod_(current(*config_, origin.pod)),
       downstream_(downstream),
       wake_(std::move(wake)),
       since_(services.clock.now()),
@@ -51,8 +59,8 @@ Exchange::Exchange(const Services& services, const Origin& origin, http::HttpStr
   services.stats.requests_total.add();
   record_.path = Path::kOutbound;
   record_.generation = config_->generation();
-  record_.source = origin_.pod->ns + "/" + origin_.pod->name;
-  if (const auto* own = config_->identity(origin_.pod->identity))
+  record_.source = pod_->ns + "/" + pod_->name;
+  if (const auto* own = config_->identity(pod_->identity))
     record_.source_identity = "spiffe://" + own->name;
   record_.source_address = origin_.client.to_string();
   record_.destination_address = origin_.original.to_string();
@@ -68,10 +76,15 @@ Exchange::Progress Exchange::pump(size_t bytes_max) {
   const uint64_t before = request_body_.bytes() + answer_body_.bytes();
   state_ = State::kWaiting;
   if (!is_decided_) decide();
-  if (!is_over()) check_time();
-  if (!is_over() && connected_) take_connection();
+  if (!is_over()) poll();
   if (!is_over() && upstream_) pump_both(bytes_max);
   return {state_, request_body_.bytes() + answer_body_.bytes() - before};
+}
+
+Exchange::Progress Exchange::poll() {
+  check_time();
+  if (!is_over() && connected_) take_connection();
+  return {state_, 0};
 }
 
 // ---- deciding ---------------------------------------------------------------------------------
@@ -97,8 +110,7 @@ void Exchange::decide() {
 // True: go on; else the request is answered.
 bool Exchange::find_rule() {
   route_.match = {&kNoRule, &kAnyRequest};
-  const config::RouteSet* set =
-      service_->routes ? service_->routes->for_client(origin_.pod->ns) : nullptr;
+  const config::RouteSet* set = service_->routes ? service_->routes->for_client(pod_->ns) : nullptr;
   if (set == nullptr) return true;
   const RouteTable* table = config_->route_table(set);
   if (table == nullptr) return answer(kServerError, Reason::route_unusable), false;
@@ -159,8 +171,8 @@ void Exchange::connect(const Endpoint* avoid) {
       [this](const Endpoint& at) { return services_.upstreams.in_use(at); }, avoid);
   KS_ASSERT(endpoint != nullptr);
   record_.destination_address = endpoint->to_string();
-  auto target = resolve_target(*config_, origin_.pod, *endpoint);
-  if (!target) return on_connect_failed(target.error());
+  auto target = resolve_target(*config_, pod_, *endpoint);
+  if (!target) return on_connect_failed(target.error(), *endpoint);
   target_ = std::move(*target);
   target_->client = origin_.client;
   target_->host = service_->name + "." + service_->ns + ".svc";
@@ -168,6 +180,8 @@ void Exchange::connect(const Endpoint* avoid) {
   if (const auto* theirs = config_->identity(target_->destination_identity))
     record_.destination_identity = "spiffe://" + theirs->name;
   if (auto policy = policy_that_denies(*services_.config)) {
+    if (policy->reason == Reason::pod_unknown)
+      return on_connect_failed({policy->reason, ErrorSource::kConfig, false, 0, {}}, *endpoint);
     record_.policy = std::move(policy->name);
     return end(State::kAborted, policy->reason, {});
   }
@@ -180,7 +194,7 @@ void Exchange::connect(const Endpoint* avoid) {
         connected_ = std::move(made);
         wake_();
       });
-  if (!pending) return on_connect_failed(pending.error());
+  if (!pending) return on_connect_failed(pending.error(), *endpoint);
   pending_ = std::move(*pending);
 }
 
@@ -188,16 +202,16 @@ void Exchange::take_connection() {
   auto made = std::move(*connected_);
   connected_.reset();
   pending_.reset();
-  if (!made) return on_connect_failed(made.error());
+  if (!made) return on_connect_failed(made.error(), target_->destination);
   upstream_ = std::move(*made);
   begin_sending();
 }
 
 // Nothing has been sent: another endpoint may get the request, whatever it is.
-void Exchange::on_connect_failed(const Error& why) {
+void Exchange::on_connect_failed(const Error& why, const Endpoint& endpoint) {
   if (is_policy(why.reason)) return end(State::kAborted, why.reason, why.message());
-  if (record_.http->attempts < kAttemptsMax && route_.endpoints->endpoints.size() > 1 && target_) {
-    const Endpoint failed = target_->destination;
+  if (record_.http->attempts < kAttemptsMax && route_.endpoints->endpoints.size() > 1) {
+    const Endpoint failed = endpoint;  // may be in what connect() replaces
     return connect(&failed);
   }
   answer(kUnavailable, why.reason, why.message());
@@ -227,18 +241,37 @@ void Exchange::begin_sending() {
 void Exchange::pump_both(size_t bytes_max) {
   // Each direction gets half, so that an upload cannot starve its own answer.
   if (!request_body_.is_ended()) pump_request(bytes_max / 2 + 1);
-  if (upstream_ && !is_over()) {
-    if (auto flushed = upstream_->stream->flush(); !flushed) on_upstream_failed(flushed.error());
+  if (upstream_ && !is_over() && !request_error_) {
+    if (auto flushed = upstream_->stream->flush(); !flushed) stop_request(flushed.error());
   }
   if (upstream_ && !is_over()) pump_answer(bytes_max / 2 + 1);
+  // What the backend had still to say has been read: no more will come.
+  if (upstream_ && state_ == State::kWaiting && request_error_ && !has_complete_answer())
+    on_upstream_failed(*request_error_);
+}
+
+// An answer may come before the request has ended; it is what counts (RFC 9110 section 7.5).
+void Exchange::stop_request(const Error& why) {
+  if (!request_error_) request_error_ = why;
+}
+
+bool Exchange::has_complete_answer() const noexcept {
+  return answer_body_.has_source_ended() || upstream_->stream->codec().is_closing();
 }
 
 void Exchange::pump_request(size_t bytes_max) {
+  if (!is_tunnel_ && upstream_->stream->codec().is_closing())
+    stop_request({Reason::answered, ErrorSource::kUpstream, false, 0, {}});
+  if (request_error_) {
+    const auto dropped = request_body_.discard(downstream_, bytes_max);
+    if (dropped == BodyPump::State::kSourceFailed) on_downstream_failed(request_body_.error());
+    return;
+  }
   switch (request_body_.pump(downstream_, *upstream_->stream, bytes_max)) {
     case BodyPump::State::kSourceFailed:
       return on_downstream_failed(request_body_.error());
     case BodyPump::State::kSinkFailed:
-      return on_upstream_failed(request_body_.error());
+      return stop_request(request_body_.error());
     case BodyPump::State::kMore:
       state_ = State::kMore;
       return;
@@ -248,6 +281,7 @@ void Exchange::pump_request(size_t bytes_max) {
 }
 
 void Exchange::pump_answer(size_t bytes_max) {
+  if (answer_body_.is_ended()) return end_tunnel();
   while (!has_answer_begun_) {
     auto head = upstream_->stream->read_head();
     if (!head) return on_upstream_failed(head.error());
@@ -264,11 +298,18 @@ void Exchange::pump_answer(size_t bytes_max) {
       state_ = State::kMore;
       return;
     case BodyPump::State::kEnded:
-      if (!is_tunnel_ || request_body_.is_ended()) end(State::kDone, Reason::answered, {});
-      return;
+      if (is_tunnel_) return end_tunnel();
+      return end(State::kDone, Reason::answered, {});
     default:
       return;
   }
+}
+
+// The backend has ended its direction; the client's goes on until its last byte is sent.
+void Exchange::end_tunnel() {
+  if (!request_body_.is_ended() && !request_error_) return;
+  if (!request_error_ && upstream_->stream->has_unsent()) return;
+  end(State::kDone, Reason::answered, {});
 }
 
 Result<void> Exchange::pass_head(http::MessageHead head) {
@@ -282,6 +323,7 @@ Result<void> Exchange::pass_head(http::MessageHead head) {
   if (!is_tunnel_) return {};
   // From now on both directions are opaque and as long as they like.
   request_body_.begin_again();
+  state_ = State::kMore;  // its first bytes may have come with the request
   deadline_.reset();
   attempt_deadline_.reset();
   return {};
@@ -289,8 +331,9 @@ Result<void> Exchange::pass_head(http::MessageHead head) {
 
 // RFC 9110 section 9.2.2 and RFC 9112 section 9.5: a kept connection may have ended just before.
 bool Exchange::may_send_again() const noexcept {
-  return upstream_->is_reused && record_.http->attempts < kAttemptsMax && !has_body_ &&
-         is_idempotent(request_.method) && upstream_->stream->bytes_read() == answer_starts_at_;
+  return upstream_->is_reused && !has_answer_begun_ && record_.http->attempts < kAttemptsMax &&
+         !has_body_ && is_idempotent(request_.method) &&
+         upstream_->stream->bytes_read() == answer_starts_at_;
 }
 
 void Exchange::on_upstream_failed(const Error& why) {
@@ -391,6 +434,13 @@ void Exchange::end(State state, Reason reason, std::string detail) {
   if (state == State::kAborted) return drop_upstream(reason);
   upstream_->stream->set_wake(nullptr);
   services_.upstreams.give_back(std::move(upstream_));
+}
+
+bool Exchange::take_starved() noexcept {
+  bool is_starved = request_body_.take_starved();
+  is_starved |= answer_body_.take_starved();
+  if (upstream_) is_starved |= upstream_->stream->take_starved();
+  return is_starved;
 }
 
 size_t Exchange::bytes_held() const noexcept {

@@ -49,6 +49,8 @@ class Exchange {
 
   // Not after kDone or kAborted.
   Progress pump(size_t bytes_max);
+  // The same without moving a body: time limits, an upstream connection that has come.
+  Progress poll();
   // The downstream side is gone, or `policy` cuts it; ends as kAborted.
   void abort(Reason why, std::string policy = {});
   // Of the request's endpoint, when that is a pod of this node: others judge themselves.
@@ -58,7 +60,7 @@ class Exchange {
   AccessRecord& record() noexcept { return record_; }
   MonotonicTime since() const noexcept { return since_; }
   size_t bytes_held() const noexcept;
-  bool take_starved() noexcept { return upstream_ && upstream_->stream->take_starved(); }
+  bool take_starved() noexcept;
 
  private:
   static constexpr uint16_t kBadRequest = 400, kNotFound = 404, kMethodNotAllowed = 405,
@@ -85,12 +87,15 @@ class Exchange {
   // Connecting.
   void connect(const Endpoint* avoid);
   void take_connection();
-  void on_connect_failed(const Error& why);
+  void on_connect_failed(const Error& why, const Endpoint& endpoint);
 
   // Sending, awaiting, responding.
   void begin_sending();
   void pump_both(size_t bytes_max);
   void pump_request(size_t bytes_max);
+  void stop_request(const Error& why);
+  void end_tunnel();
+  bool has_complete_answer() const noexcept;
   void pump_answer(size_t bytes_max);
   Result<void> pass_head(http::MessageHead head);
   bool may_send_again() const noexcept;
@@ -110,6 +115,7 @@ class Exchange {
   const Services& services_;
   const ConfigLease config_;
   const Origin& origin_;
+  const std::shared_ptr<const config::LocalPod> pod_;  // as config_ has it
   http::HttpStream& downstream_;
   const std::function<void()> wake_;
   const MonotonicTime since_;
@@ -125,6 +131,7 @@ class Exchange {
   std::unique_ptr<hbone::Alarm> attempt_deadline_;
   BodyPump request_body_;
   BodyPump answer_body_;
+  std::optional<Error> request_error_;  // the backend takes no more of the request
   State state_ = State::kWaiting;
   uint64_t answer_starts_at_ = 0;  // in the upstream stream's bytes
   bool is_decided_ = false;

@@ -108,8 +108,10 @@ Result<bool> H1Stream<Codec>::fill() {
   KS_ASSIGN(bool has_moved, feed());
   if (has_moved || !in_.empty() || is_read_ended_ || !can_read_) return has_moved;
   const auto read = io::read_into(*stream_, in_);
-  if (!read && read.error().reason == Reason::buffer_pool_empty) is_starved_ = true;
-  if (is_starved_) return false;
+  if (!read && read.error().reason == Reason::buffer_pool_empty) {
+    is_starved_ = true;
+    return false;
+  }
   if (!read) return Failure(read.error());
   const io::ReadResult got = *read;
   bytes_read_ += got.bytes;
@@ -155,7 +157,7 @@ Result<void> H1Stream<Codec>::read_ahead() {
 template <class Codec>
 bool H1Stream<Codec>::is_quiet() {
   if (!stream_ || is_read_ended_ || !is_between_messages()) return false;
-  if (!can_read_) return true;
+  // Always asks: the loop may not have told of an end that is there.
   std::byte byte{};
   const auto got = stream_->read({&byte, 1});
   if (!got || !got->is_would_block()) return false;
@@ -164,8 +166,9 @@ bool H1Stream<Codec>::is_quiet() {
 }
 
 template <class Codec>
-Result<bool> H1Stream<Codec>::drain_input() {
-  while (!is_read_ended_) {
+Result<bool> H1Stream<Codec>::drain_input(size_t bytes_max) {
+  const uint64_t before = bytes_read_;
+  while (!is_read_ended_ && bytes_read_ - before < bytes_max) {
     body_.clear();
     heads_.clear();
     KS_ASSIGN(const bool has_moved, fill());

@@ -39,8 +39,8 @@ class H1Stream final : public http::HttpStream, private io::StreamObserver, priv
   // Between two messages: false when the peer has ended or said something that nobody asked for.
   // `wake` is called when it does.
   bool is_quiet();
-  // Reads and drops to the peer's end of stream; true when it is there.
-  Result<bool> drain_input();
+  // Reads and drops, about `bytes_max` bytes; true when the peer's end of stream is there.
+  Result<bool> drain_input(size_t bytes_max);
 
   Codec& codec() noexcept { return codec_; }
   // It could not read for want of a buffer: give it a turn after kStarvedRetry.
@@ -50,7 +50,9 @@ class H1Stream final : public http::HttpStream, private io::StreamObserver, priv
   bool is_between_messages() const noexcept {
     return in_.empty() && body_.empty() && heads_.empty() && !has_unsent();
   }
-  size_t bytes_held() const noexcept { return in_.size() + out_.size() + body_.size(); }
+  size_t bytes_held() const noexcept {
+    return in_.size() + out_.size() + body_.size() + codec_.waiting_bytes();
+  }
   bool is_cancelled() const noexcept { return stream_ == nullptr; }
   void close_orderly() noexcept;
   // Bytes of the stream so far, heads and framing included.

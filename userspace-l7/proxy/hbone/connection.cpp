@@ -348,7 +348,9 @@ void Connection::on_body(h2::StreamId stream, std::span<const std::byte> bytes) 
     bytes_held_ += bytes.size();
     return;
   }
-  const Error empty{Reason::buffer_pool_empty, ErrorSource::kInternal, true, 0, "tunnel"};
+  // Not buffer_pool_empty, which readers take for something that passes.
+  const Error empty{Reason::stream_reset, ErrorSource::kInternal, true, 0,
+                    "no buffer for a tunnel"};
   session_.reset(stream, h2::ErrorCode::kEnhanceYourCalm);
   bytes_held_ -= tunnel->bytes_held();
   tunnels_.erase(stream);

@@ -87,6 +87,10 @@ Result<void> ServerConnection::finish(Sink& sink) {
   return {};
 }
 
+void ServerConnection::close_after_answer() noexcept {
+  (answer_ == Answer::kSending ? closes_next_ : may_persist_) = answer_ == Answer::kSending;
+}
+
 Result<void> ServerConnection::write_continue() {
   if (!waits_for_continue_ || answer_ != Answer::kNone) return {};
   waits_for_continue_ = false;
@@ -133,7 +137,9 @@ Result<void> ServerConnection::write_head(const MessageHead& head, EndOfMessage 
   is_tunnel_ = body == BodyKind::kTunnel;
   // A client that still waits for 100 may or may not send its body after this answer: nobody could
   // tell a body from the next request.
-  if (!is_tunnel_ && (!request.keeps_alive || waits_for_continue_ || body == BodyKind::kUntilClose))
+  // One that overtakes its request would close without having said so.
+  if (!is_tunnel_ && (!request.keeps_alive || waits_for_continue_ || !parser_.is_complete() ||
+                      body == BodyKind::kUntilClose))
     may_persist_ = false;
   KS_TRY(
       h1::write_head(out_, answer_head_, body, is_tunnel_ ? Persistence::kDefault : persistence()));
@@ -181,6 +187,7 @@ void ServerConnection::settle() noexcept {
     return;
   }
   answer_ = Answer::kNone;
+  if (closes_next_) may_persist_ = false;
   has_request_ = false;
   waits_for_continue_ = false;
   parser_.next();

@@ -48,8 +48,9 @@ class ServerConnection {
   size_t drain(BufferChain& into, size_t bytes_max = BufferChain::kAll);
   size_t waiting_bytes() const noexcept { return out_.size(); }
 
-  // The answer under way, or the next, is the last. An idle connection closes at once.
-  void close_after_answer() noexcept { may_persist_ = false; }
+  // The next answer whose head is written is the last: a client is always told. The connection
+  // itself does nothing about being idle.
+  void close_after_answer() noexcept;
 
   bool is_idle() const noexcept {
     return answer_ == Answer::kNone && parser_.is_between_messages();
@@ -73,6 +74,7 @@ class ServerConnection {
   Answer answer_ = Answer::kNone;
   bool has_request_ = false;  // its head was delivered
   bool may_persist_ = true;
+  bool closes_next_ = false;  // after the answer under way, which did not say so
   bool waits_for_continue_ = false;
   bool is_closing_ = false;
   bool is_tunnel_ = false;

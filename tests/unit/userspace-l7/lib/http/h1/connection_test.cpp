@@ -120,6 +120,26 @@ TEST_F(Server, ClosesAfterTheAnswerWhenTheClientAskedForIt) {
   EXPECT_EQ(feed("late"), 4u) << "dropped, so that the close is not a reset";
 }
 
+TEST_F(Server, NeverClosesBehindAnAnswerThatDidNotSaySo) {
+  feed("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(connection.write_head(answer(200), EndOfMessage::kNo));
+  connection.close_after_answer();
+  ASSERT_TRUE(connection.write_end());
+  EXPECT_FALSE(connection.is_closing());
+  drained();
+  feed("GET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_TRUE(connection.write_head(answer(200), EndOfMessage::kYes));
+  EXPECT_NE(drained().find("connection: close"), std::string::npos);
+  EXPECT_TRUE(connection.is_closing());
+}
+
+TEST_F(Server, SaysCloseWhenTheAnswerOvertakesItsRequest) {
+  feed("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n123");
+  ASSERT_TRUE(connection.write_head(answer(413), EndOfMessage::kYes));
+  EXPECT_NE(drained().find("connection: close"), std::string::npos);
+  EXPECT_TRUE(connection.is_closing());
+}
+
 TEST_F(Server, SpeaksToHttp10WithoutChunks) {
   feed("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
   ASSERT_TRUE(connection.write_head(answer(200), EndOfMessage::kNo));
