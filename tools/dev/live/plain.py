@@ -1,4 +1,6 @@
 """A run without a terminal: one line for each step as it happens, then the table and the verdict."""
+import signal
+
 from live import acts
 from live.book import Book
 from live.play import Play
@@ -24,7 +26,14 @@ def run(lab):
     return 0 if play.failed == 0 else 1
 
 
+def ignore_signals():
+    """What follows removes the lab, and is bounded: a second Ctrl-C shall not stop it half way."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def finish(scene):
+    ignore_signals()
     play = scene.play
     lines = acts.results(scene) if scene.before else []
     play.is_over.set()

@@ -2,14 +2,13 @@
 the verdict are on the normal screen. Main thread; the acts run in the Director's.
 """
 import os
-import signal
 import sys
 import time
 
 from live import acts, screen
 from live.book import Book, Wire
 from live.director import Director
-from live.plain import finish
+from live.plain import finish, ignore_signals
 from live.play import Play
 from live.terminal import Terminal
 
@@ -82,8 +81,7 @@ def run(lab):
     except KeyboardInterrupt:
         is_interrupted = True  # Ctrl-C, SIGTERM, SIGHUP
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # what follows removes the lab and is bounded
+        ignore_signals()
         close(scene, director)
     return EXIT_INTERRUPTED if is_interrupted else 0 if play.failed == 0 else 1
 
