@@ -71,12 +71,12 @@ class Lab:
         except ValueError:
             return {}
 
-    def is_whole(self, node):
-        """The agent answers and every pod that should be in the mesh is."""
+    def is_whole(self, node, pods_min=0):
+        """The agent answers, has a proxy, and every pod that should be in the mesh is: at least so many."""
         status = self.status(node)
         pods = status.get("pods", {})
-        return bool(status.get("ready")) and pods.get("ready") == pods.get("meshed") and \
-            status.get("proxy", {}).get("connected", False)
+        return bool(status.get("ready")) and status.get("proxy", {}).get("connected", False) and \
+            pods_min <= pods.get("ready", -1) == pods.get("meshed")
 
     def pods(self):
         """name -> Pod, as the lab tells."""

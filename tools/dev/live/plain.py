@@ -2,8 +2,8 @@
 import signal
 
 from live import acts
-from live.book import Book
 from live.play import Play
+from live.scene import Scene
 
 
 def show(line):
@@ -12,7 +12,7 @@ def show(line):
 
 def run(lab):
     play = Play(show)
-    scene = acts.Scene(lab, play, Book)
+    scene = Scene(lab, play)
     try:
         play.step("Two nodes, six pods, no mesh yet", "lab up --manifests tools/dev/demo")
         trouble = scene.open()

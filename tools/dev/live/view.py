@@ -5,24 +5,25 @@ import os
 import sys
 import time
 
-from live import acts, screen
-from live.book import Book, Wire
+from live import acts, moves, screen
+from live.book import Wire
 from live.director import Director
 from live.plain import finish, ignore_signals
 from live.play import Play
+from live.scene import Scene
 from live.terminal import Terminal
 
 FRAME = 0.25
 EXIT_INTERRUPTED = 130
 MOVES = {
-    "m": lambda scene: acts.mesh_off(scene) if scene.is_meshed else acts.mesh_on(scene),
-    "1": lambda scene: acts.canary_route(scene, 10),
-    "5": lambda scene: acts.canary_route(scene, 50),
+    "m": lambda scene: moves.mesh_off(scene) if scene.is_meshed else moves.mesh_on(scene),
+    "1": lambda scene: moves.canary_route(scene, 10),
+    "5": lambda scene: moves.canary_route(scene, 50),
     "r": acts.rollback,
-    "d": lambda scene: acts.undeny(scene) if scene.is_denied else acts.deny(scene),
-    "a": lambda scene: acts.kill(scene, ["agent"]),
-    "p": lambda scene: acts.kill(scene, ["proxy"]),
-    "b": lambda scene: acts.kill(scene, ["agent", "proxy"]),
+    "d": lambda scene: moves.undeny(scene) if scene.is_denied else moves.deny(scene),
+    "a": lambda scene: moves.kill(scene, ["agent"]),
+    "p": lambda scene: moves.kill(scene, ["proxy"]),
+    "b": lambda scene: moves.kill(scene, ["agent", "proxy"]),
 }
 
 
@@ -65,7 +66,7 @@ class Console:
 
 def run(lab):
     play = Play()
-    scene = acts.Scene(lab, play, Book)
+    scene = Scene(lab, play)
     director = Director(scene)
     console = Console(scene, director)
     colour = not os.environ.get("NO_COLOR")
