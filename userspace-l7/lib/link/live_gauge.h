@@ -22,7 +22,7 @@ inline constexpr size_t kGaugeCellsMax = 1024;
 // A mapping of some cells, each on a cache line of its own.
 class GaugeCells {
  public:
-  GaugeCells() = default;
+  GaugeCells() noexcept : at_(nullptr, Unmap{0}) {}
   GaugeCells(void* at, size_t count) noexcept : at_(at, Unmap{count}) {}
   static constexpr size_t kStride = 64;
   std::atomic<uint64_t>& operator[](size_t index) const noexcept;
@@ -30,7 +30,7 @@ class GaugeCells {
 
  private:
   struct Unmap {
-    size_t count = 0;
+    size_t count;
     void operator()(void* at) const noexcept;
   };
   std::unique_ptr<void, Unmap> at_;

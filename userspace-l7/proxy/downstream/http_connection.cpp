@@ -85,6 +85,7 @@ HttpConnection::Step HttpConnection::wait_for_head() {
     if (patience_->is_running()) return Step::kWait;
     if (!is_idle)
       return refuse_request({Reason::http_head_timeout, ErrorSource::kDownstream, false, 0, {}});
+    services().stats.count(Reason::http_idle);
     is_closing_ = true;
     is_waiting_ = false;
     return Step::kAgain;

@@ -82,6 +82,7 @@ Exchange::Progress Exchange::pump(size_t bytes_max) {
 }
 
 Exchange::Progress Exchange::poll() {
+  state_ = State::kWaiting;
   check_time();
   if (!is_over() && connected_) take_connection();
   return {state_, 0};
