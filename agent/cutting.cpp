@@ -33,6 +33,9 @@ bool is_strict(const compile::Rows& rows, const ks_pod& pod, uint64_t netns_cook
 bool is_refused_now(const compile::Rows& rows, const ks_pod& pod, uint64_t netns_cookie,
                     const datapath::Connection& connection) {
   if (!connection.accepted || connection.remote.address.is_loopback()) return false;
+  // HBONE: whoever is at its other end has proven an identity to the proxy, which judges each
+  // tunnel anew by it.
+  if (connection.local.port == KS_HBONE_PORT) return false;
   const auto owner = address_row(rows, connection.remote.address);
   if (owner && owner->pod == netns_cookie) return false;  // the pod itself, or the proxy for it
   const auto& attested = connection.attestation;

@@ -87,6 +87,14 @@ TEST_F(IsRefusedNow, ProbesTheProxysDeliveriesAndThePodItselfAreLeftAlone) {
   EXPECT_FALSE(refused(accepted("127.0.0.1")));
 }
 
+TEST_F(IsRefusedNow, AnHboneConnectionIsTheProxysToJudge) {
+  pod_.flags = KS_POD_STRICT;
+  Connection hbone = attested(0, KS_KIND_OUTSIDE);
+  EXPECT_TRUE(refused(hbone)) << "plaintext is not";
+  hbone.local.port = KS_HBONE_PORT;
+  EXPECT_FALSE(refused(hbone)) << "an ALLOW of its caller used to cut the caller's own tunnels";
+}
+
 TEST_F(IsRefusedNow, WhatThePodDialledIsNotItsPolicysBusiness) {
   Connection dialled = accepted("10.0.0.2");
   dialled.accepted = false;
