@@ -48,7 +48,7 @@ size_t HttpConnection::advance(size_t budget_bytes) {
 }
 
 HttpConnection::Step HttpConnection::take_step(size_t budget_bytes, size_t& bytes) {
-  if (is_closing_) return close();
+  if (is_closing_) return close(bytes);
   return exchange_ ? run_exchange(budget_bytes, bytes) : begin_exchange();
 }
 
@@ -148,11 +148,15 @@ HttpConnection::Step HttpConnection::break_off(Reason why) {
 
 // Sends the rest and the end, then reads to the client's: closing with unread input would reset
 // what was just sent.
-HttpConnection::Step HttpConnection::close() {
+HttpConnection::Step HttpConnection::close(size_t& bytes) {
   if (!stream_.flush()) return break_off(Reason::downstream_ended);
   const bool is_ending = stream_.codec().is_closing();
+  const uint64_t read_before = stream_.bytes_read();
   const auto ended = is_ending ? stream_.drain_input(kRelayBufferBytesMax) : Result<bool>(true);
   if (!ended) return break_off(Reason::downstream_ended);
+  const uint64_t dropped = stream_.bytes_read() - read_before;
+  bytes += dropped;
+  if (dropped > 0 && !*ended) wake();            // there may be more, which nobody announces
   if (stream_.has_unsent()) return Step::kWait;  // as long as the client reads
   if (!*ended) {
     if (!is_lingering_) patience_->start(kHttpLingerTime);

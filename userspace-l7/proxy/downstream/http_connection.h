@@ -39,7 +39,7 @@ class HttpConnection final : public Connection {
   Step end_exchange(Exchange::State state);
   Step refuse_request(const Error& why);
   Step break_off(Reason why);
-  Step close();
+  Step close(size_t& bytes);
   Step starve();
   // Settles what a turn leaves: bytes to send, memory held. May destroy this.
   void end_turn();

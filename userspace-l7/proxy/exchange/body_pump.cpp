@@ -48,6 +48,10 @@ BodyPump::State BodyPump::pump(http::HttpStream& source, http::HttpStream& sink,
     if (has_source_ended_) {
       const auto& trailers = source.trailers();
       auto ended = sink.write_end(trailers.empty() ? nullptr : &trailers);
+      if (!ended && ended.error().reason == Reason::buffer_pool_empty) {
+        is_starved_ = true;
+        return State::kWaiting;
+      }
       if (!ended) return fail(State::kSinkFailed, ended.error());
       is_ended_ = true;
       return State::kEnded;

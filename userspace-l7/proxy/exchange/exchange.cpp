@@ -249,6 +249,10 @@ void Exchange::pump_both(size_t bytes_max) {
   // What the backend had still to say has been read: no more will come.
   if (upstream_ && state_ == State::kWaiting && request_error_ && !has_complete_answer())
     on_upstream_failed(*request_error_);
+  // It has overtaken the request just now, whose rest is dropped from the next turn on.
+  if (upstream_ && state_ == State::kWaiting && !request_error_ && !request_body_.is_ended() &&
+      !is_tunnel_ && upstream_->stream->codec().is_closing())
+    state_ = State::kMore;
 }
 
 // An answer may come before the request has ended; it is what counts (RFC 9110 section 7.5).
@@ -266,6 +270,7 @@ void Exchange::pump_request(size_t bytes_max) {
   if (request_error_) {
     const auto dropped = request_body_.discard(downstream_, bytes_max);
     if (dropped == BodyPump::State::kSourceFailed) on_downstream_failed(request_body_.error());
+    if (dropped == BodyPump::State::kMore) state_ = State::kMore;
     return;
   }
   switch (request_body_.pump(downstream_, *upstream_->stream, bytes_max)) {

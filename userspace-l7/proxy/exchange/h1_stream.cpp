@@ -92,7 +92,14 @@ template <class Codec>
 Result<bool> H1Stream<Codec>::feed() {
   bool has_moved = false;
   while (!in_.empty() && body_.size() < kBodyBytesMax) {
-    KS_ASSIGN(const size_t taken, codec_.feed(in_.front(), *this));
+    // What the codec has taken cannot be given to it again: first the room for a body.
+    if (body_.reserve(in_.front().size()).empty()) {
+      is_starved_ = true;
+      break;
+    }
+    const auto fed = codec_.feed(in_.front(), *this);
+    body_.commit(0);
+    KS_ASSIGN(const size_t taken, fed);
     if (is_out_of_memory_)
       return fail(Reason::buffer_pool_empty, ErrorSource::kInternal, "no buffer for a body");
     if (taken == 0) break;
@@ -223,7 +230,7 @@ template <class Codec>
 Result<void> H1Stream<Codec>::flush() {
   if (!stream_) return fail(Reason::stream_reset, ErrorSource::kInternal, "the stream is gone");
   while (can_write_ && has_unsent()) {
-    codec_.drain(out_);
+    if (out_.empty()) codec_.drain(out_);  // else it would grow by a little at a time
     KS_ASSIGN(const size_t taken, stream_->write(out_));
     bytes_written_ += taken;
     if (!out_.empty()) can_write_ = false;

@@ -15,10 +15,12 @@ class FakeAlarms final : public hbone::Alarms {
   }
   size_t running() const { return running_.size(); }
   // Every alarm that runs now rings once, the one with the shortest delay first.
-  void ring_all() {
+  void ring_all() { ring_within(std::chrono::milliseconds::max()); }
+  // Only those with at most this delay.
+  void ring_within(std::chrono::milliseconds delay_max) {
     const auto due = running_;
     for (const auto& [order, alarm] : due) {
-      if (!running_.contains(order)) continue;
+      if (order.first > delay_max || !running_.contains(order)) continue;
       alarm->stop();
       alarm->on_expired();
     }

@@ -4,60 +4,11 @@
 
 #include "base/limits.h"
 #include "fake_alarms.h"
-#include "lib/tls/stream_pair.h"
 #include "support/fake_clock.h"
+#include "upstream/fake_connector.h"
 
 namespace keelson::proxy {
 namespace {
-
-using test::MemoryStream;
-using test::Pipe;
-
-// The server's end of one connection.
-struct Server {
-  std::shared_ptr<Pipe> requests = std::make_shared<Pipe>();
-  std::shared_ptr<Pipe> answers = std::make_shared<Pipe>();
-  MemoryStream* stream = nullptr;
-  bool is_retiring = false;
-
-  void say(std::string_view text) const {
-    for (const char c : text) answers->bytes.push_back(static_cast<std::byte>(c));
-  }
-  void end() const { answers->is_ended = true; }
-};
-
-// Connects when the test says so.
-struct FakeConnector final : Connector {
-  struct Dialled final : Attempt {
-    explicit Dialled(FakeConnector& connector) : owner(connector) {}
-    ~Dialled() override { owner.attempts--; }
-    FakeConnector& owner;
-  };
-  Result<std::unique_ptr<Attempt>> connect(const Target&, OnStream on_stream) override {
-    if (is_refusing) return fail(Reason::socket_pool_empty, ErrorSource::kInternal, "dry");
-    waiting.push_back(std::move(on_stream));
-    attempts++;
-    return std::make_unique<Dialled>(*this);
-  }
-  Server& answer() {
-    Server& server = servers.emplace_back();
-    auto bytes = std::make_unique<MemoryStream>(server.answers, server.requests);
-    server.stream = bytes.get();
-    const OnStream first = std::move(waiting.front());
-    waiting.pop_front();
-    first(Carried{std::move(bytes), [&server] { return server.is_retiring; }});
-    return server;
-  }
-  void fail_first(Reason why) {
-    const OnStream first = std::move(waiting.front());
-    waiting.pop_front();
-    first(fail(why, ErrorSource::kUpstream, "no"));
-  }
-  std::deque<OnStream> waiting;
-  std::deque<Server> servers;
-  int attempts = 0;
-  bool is_refusing = false;
-};
 
 struct Bench {
   Bench() {
