@@ -125,7 +125,7 @@ TEST(Views, ChecksAreNotOkWithOneError) {
 }
 
 TEST(Views, BytesThatAreNotUtf8AreReplacedInsteadOfThrown) {
-  EXPECT_NO_THROW(Json::parse(error_json(Reason::internal, "\xff\xfe", "")));
+  EXPECT_TRUE(Json::accept(error_json(Reason::internal, "\xff\xfe", "")));
 }
 
 TEST(Views, TimeIsRfc3339InUtcWithMicroseconds) {
