@@ -107,7 +107,8 @@ def refuse_mallory(scene):
     answered = [call for call in scene.book.calls(("mallory", "pay"), saved + 1.0) if call.is_ok]
     play.expect("nothing gets through", not answered, f"{len(answered)} answered")
     cut = scene.count_failures(("cart", "pay"), saved)
-    play.expect("cart still may", scene.flows([("cart", "pay")]), f"{cut} requests cut by the change")
+    play.expect("cart still may", scene.flows([("cart", "pay")]) and cut == 0,
+                f"{cut} requests cut by the change")
 
 
 def results(scene):
