@@ -58,7 +58,7 @@ class ExchangeWorld {
     alarms.ring_within(kStarvedRetry);
     run();
   }
-  const AccessRecord& last() const { return log.records.back(); }
+  const AccessRecord& last() const { return log.records.at(log.records.size() - 1); }
 
   struct RecordingLog final : AccessLog {
     void write(const AccessRecord& record) override { records.push_back(record); }
