@@ -35,7 +35,7 @@ void add(Json& line, const char* name, const std::string& value) {
   if (!value.empty()) line[name] = value;
 }
 
-void add_http(Json& line, const AccessRecord::Http& http) {
+void add_http(Json& line, const HttpRecord& http) {
   line["method"] = http.method;
   add(line, "authority", http.authority);
   line["http_path"] = http.path;

@@ -23,6 +23,15 @@ namespace keelson::proxy {
 
 enum class Path : uint8_t { kOutbound, kInbound, kPlain };
 
+// What a line about an HTTP request says beside.
+struct HttpRecord {
+  std::string method, authority, path;  // without the query, which may hold secrets
+  uint16_t status = 0;                  // that the client got; 0: none
+  std::string rule;                     // of the route that matched: "shop/pay-canary#0"
+  std::string backend;                  // "shop/pay-v2:80"
+  unsigned attempts = 0;                // connections to endpoints that were tried
+};
+
 struct AccessRecord {
   WallTime time;  // of its end
   Path path = Path::kOutbound;
@@ -40,14 +49,7 @@ struct AccessRecord {
   std::string policy;  // that decided, if one did
   std::string detail;  // of an error
   uint64_t generation = 0;
-  struct Http {
-    std::string method, authority, path;  // without the query, which may hold secrets
-    uint16_t status = 0;                  // that the client got; 0: none
-    std::string rule;                     // of the route that matched: "shop/pay-canary#0"
-    std::string backend;                  // "shop/pay-v2:80"
-    unsigned attempts = 0;                // connections to endpoints that were tried
-  };
-  std::optional<Http> http;  // of a request
+  std::optional<HttpRecord> http;  // of a request
 };
 
 // Without the line's end. Invalid UTF-8 is replaced, not refused. Pure.

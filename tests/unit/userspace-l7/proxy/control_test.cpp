@@ -117,6 +117,7 @@ class ControlTest : public testing::Test {
       std::make_unique<Control>(loop_,
                                 Control::Options{path_,
                                                  {config::kLinkProtocolVersion, "test", 1, 2},
+                                                 -1,
                                                  std::chrono::milliseconds(1),
                                                  std::chrono::milliseconds(5)},
                                 applier_);
