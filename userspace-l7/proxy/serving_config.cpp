@@ -90,11 +90,12 @@ ConfigLease make_serving_config(std::shared_ptr<const config::RuntimeConfig> run
       continue;
     }
     auto context = make_context(*identity);
-    if (!context) {
-      findings.push_back(std::move(context).error());
+    if (context) {
+      last_good = std::move(*context);
+    } else {
+      findings.push_back(context.error());
       findings.back().context = identity->name + ": " + findings.back().context;
     }
-    if (context) last_good = std::move(*context);
     if (last_good) made->contexts[id] = std::move(last_good);
   }
   return made;

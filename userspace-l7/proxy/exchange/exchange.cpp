@@ -1,5 +1,7 @@
 #include "proxy/exchange/exchange.h"
 
+#include <cerrno>
+
 #include "base/assert.h"
 #include "proxy/filters/filters.h"
 #include "proxy/route/backend_choice.h"
@@ -29,6 +31,14 @@ bool is_policy(Reason reason) noexcept {
     default:
       return false;
   }
+}
+
+// Kernel and proxy learn of a pod one after the other: for a moment one refuses (EPERM) what the
+// other already believes.
+bool is_unsettled(const Error& why) noexcept {
+  return why.os_errno == EPERM || why.reason == Reason::pod_record_missing ||
+         why.reason == Reason::pod_unknown || why.reason == Reason::identity_pending ||
+         why.reason == Reason::destination_unknown;
 }
 
 // As the configuration has it now. One that left the mesh keeps what was established.
@@ -84,6 +94,10 @@ Exchange::Progress Exchange::pump(size_t bytes_max) {
 Exchange::Progress Exchange::poll() {
   state_ = State::kWaiting;
   check_time();
+  if (!is_over() && settling_ && !settling_->is_running()) {
+    settling_.reset();
+    connect(nullptr);
+  }
   if (!is_over() && connected_) take_connection();
   return {state_, 0};
 }
@@ -172,7 +186,8 @@ void Exchange::connect(const Endpoint* avoid) {
       [this](const Endpoint& at) { return services_.upstreams.in_use(at); }, avoid);
   KS_ASSERT(endpoint != nullptr);
   record_.destination_address = endpoint->to_string();
-  auto target = resolve_target(*config_, pod_, *endpoint);
+  // Who owns an address and whether it is ready is not the route's to remember: the newest counts.
+  auto target = resolve_target(*services_.config, pod_, *endpoint);
   if (!target) return on_connect_failed(target.error(), *endpoint);
   target_ = std::move(*target);
   target_->client = origin_.client;
@@ -211,6 +226,11 @@ void Exchange::take_connection() {
 // Nothing has been sent: another endpoint may get the request, whatever it is.
 void Exchange::on_connect_failed(const Error& why, const Endpoint& endpoint) {
   if (is_policy(why.reason)) return end(State::kAborted, why.reason, why.message());
+  if (is_unsettled(why) && unsettled_tries_++ < kHttpUnsettledTriesMax) {
+    record_.http->attempts--;
+    settling_ = services_.alarms.make(wake_);
+    return settling_->start(kHttpUnsettledRetry);
+  }
   if (record_.http->attempts < kAttemptsMax && route_.endpoints->endpoints.size() > 1) {
     const Endpoint failed = endpoint;  // may be in what connect() replaces
     return connect(&failed);

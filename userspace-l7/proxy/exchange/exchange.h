@@ -127,6 +127,8 @@ class Exchange {
   std::unique_ptr<UpstreamPool::Pending> pending_;
   std::optional<Result<std::unique_ptr<UpstreamConnection>>> connected_;
   std::unique_ptr<UpstreamConnection> upstream_;
+  std::unique_ptr<hbone::Alarm> settling_;
+  unsigned unsettled_tries_ = 0;
   std::unique_ptr<hbone::Alarm> deadline_;
   std::unique_ptr<hbone::Alarm> attempt_deadline_;
   BodyPump request_body_;
