@@ -155,13 +155,14 @@ Flow describe_denial(const config::Denial& denial, const FlowNames& names, std::
   Flow flow;
   flow.time = denial.time;
   flow.node = node;
-  flow.hook = "hbone";
+  flow.hook = denial.is_request ? "request" : "hbone";
   flow.path = "none";
   flow.reason = reason_name(denial.reason);
   flow.from = named(denial.source_address, denial.source);
   flow.from_identity = without_scheme(denial.source_identity);
   flow.to = named(denial.destination_address, denial.destination);
   flow.to_identity = without_scheme(denial.destination_identity);
+  flow.service = denial.service;
   flow.policy = denial.policy;
   flow.source = denial.source_address;
   flow.destination = denial.destination_address;

@@ -33,7 +33,7 @@ struct Flow {
   std::string policy;                         // "shop/pay-callers"
   std::string source, destination, original;  // "10.1.0.2:40000"
   std::string_view
-      hook;  // "connect", "lookup", "established", "source_check"; of the proxy: "hbone"
+      hook;  // "connect", "lookup", "established", "source_check"; of the proxy: "hbone", "request"
   std::string_view path;    // "direct", "capture", ...; "none" when denied
   std::string_view reason;  // reason.def
   bool allowed = false;

@@ -149,10 +149,7 @@ HttpAnswer HttpClient::receive(bool is_head) {
       add_field(answer.headers, line);
     }
     if (!is_whole) break;
-    if (status / 100 == 1 && status != 101) {
-      interim_++;
-      continue;
-    }
+    if (status / 100 == 1 && status != 101) continue;
     answer.status = status;
     break;
   }

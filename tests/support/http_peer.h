@@ -50,7 +50,6 @@ class HttpClient {
   // "GET target HTTP/1.1" with Host and `headers` (each ended by CRLF).
   HttpAnswer get(std::string_view target, std::string_view headers = "");
   std::string receive_raw(size_t count) { return take(count); }
-  int interim_answers() const { return interim_; }
   const Connection& connection() const { return connection_; }
 
  private:
@@ -61,7 +60,6 @@ class HttpClient {
 
   Connection connection_;
   std::string buffer_;
-  int interim_ = 0;
   bool was_reset_ = false;
 };
 

@@ -5,37 +5,30 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "config/policy_decision.h"
 
 namespace keelson::proxy {
 namespace {
 
-bool is_denial(const AccessRecord& record) noexcept {
-  if (record.path == Path::kOutbound) return false;  // the other end reports it, with the policy
-  switch (record.reason) {
-    case Reason::policy_denied:
-    case Reason::claimed_denied:
-    case Reason::not_allowed:
-    case Reason::policy_missing:
-    case Reason::connections_cut:
-      return true;
-    default:
-      return false;
-  }
+// What the other end refused it reports itself, with the policy (here: hbone_denied_by_peer).
+bool is_denial(Reason reason) noexcept {
+  return config::is_policy_denial(reason) || reason == Reason::connections_cut;
 }
 
 }  // namespace
 
 void DenialLog::write(const AccessRecord& record) {
   log_->write(record);
-  if (!is_denial(record)) return;
+  if (!is_denial(record.reason)) return;
   const std::lock_guard lock(mutex_);
   if (waiting_.denials.size() >= kDenialsWaitingMax) {
     waiting_.lost++;
     return;
   }
-  waiting_.denials.push_back(
-      {record.time, record.reason, record.source, record.source_identity, record.source_address,
-       record.destination, record.destination_identity, record.destination_address, record.policy});
+  waiting_.denials.push_back({record.time, record.reason, record.source, record.source_identity,
+                              record.source_address, record.destination,
+                              record.destination_identity, record.destination_address,
+                              record.policy, record.service, record.http.has_value()});
 }
 
 config::Denials DenialLog::take() {

@@ -1,5 +1,5 @@
-// DenialLog: an access log that also keeps what policy refused where a tunnel or plain connection
-// ends, for the agent to show beside the kernel's flow events. Bounded: what does not fit is
+// DenialLog: an access log that also keeps what a policy of this node's pods refused or cut, for
+// the agent to show beside the kernel's flow events. Bounded: what does not fit is
 // counted. Workers write, the main thread takes. Sends nothing itself: Control does.
 #pragma once
 

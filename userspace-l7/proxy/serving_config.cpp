@@ -67,6 +67,12 @@ std::shared_ptr<const config::LocalPod> ServingConfig::pod_by_cookie(
   return nullptr;
 }
 
+std::shared_ptr<const config::LocalPod> ServingConfig::pod_by_address(
+    const IpAddress& address) const noexcept {
+  const auto found = pods_by_address.find(address);
+  return found == pods_by_address.end() ? nullptr : found->second;
+}
+
 const RouteTable* ServingConfig::route_table(const config::RouteSet* set) const noexcept {
   const auto found = routes.find(set);
   return found == routes.end() ? nullptr : found->second.get();
@@ -82,6 +88,8 @@ ConfigLease make_serving_config(std::shared_ptr<const config::RuntimeConfig> run
   auto made = std::make_shared<ServingConfig>();
   made->runtime = std::move(runtime);
   add_tables(previous, *made, findings);
+  for (const auto& [uid, pod] : made->runtime->local_pods)
+    for (const IpAddress& address : pod->addresses) made->pods_by_address.emplace(address, pod);
   for (const auto& [id, identity] : made->runtime->identities) {
     if (identity->key_material == nullptr) continue;
     auto last_good = previous != nullptr ? previous->context(id) : nullptr;

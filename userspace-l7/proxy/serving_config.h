@@ -20,13 +20,16 @@ using RouteTables = std::unordered_map<const config::RouteSet*, std::shared_ptr<
 struct ServingConfig {
   std::shared_ptr<const config::RuntimeConfig> runtime;
   TlsContexts contexts;  // by identity
-  RouteTables routes;    // one that cannot be used is not in it: its requests are refused
+  std::unordered_map<IpAddress, std::shared_ptr<const config::LocalPod>, config::AddressHash>
+      pods_by_address;
+  RouteTables routes;  // one that cannot be used is not in it: its requests are refused
 
   uint64_t generation() const noexcept { return runtime->generation; }
   const config::Identity* identity(uint64_t id) const noexcept;
   const config::Workload* workload(const IpAddress& address) const noexcept;
   std::shared_ptr<const config::LocalPod> pod(const std::string& uid) const noexcept;
   std::shared_ptr<const config::LocalPod> pod_by_cookie(uint64_t netns_cookie) const noexcept;
+  std::shared_ptr<const config::LocalPod> pod_by_address(const IpAddress& address) const noexcept;
   // Null: not usable.
   const RouteTable* route_table(const config::RouteSet* set) const noexcept;
   // Null: the identity has no certificate yet, or none that can be used.

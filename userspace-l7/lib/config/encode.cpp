@@ -317,6 +317,8 @@ std::string encode_denials(const Denials& denials) {
     to.set_destination_identity(text(denial.destination_identity));
     to.set_destination_address(text(denial.destination_address));
     to.set_policy(text(denial.policy));
+    to.set_service(text(denial.service));
+    to.set_is_request(denial.is_request);
   }
   entry.mutable_denials()->set_lost(denials.lost);
   return one(entry);
@@ -335,7 +337,7 @@ Result<void> add_denials(const wire::Denials& from, Denials& to) {
     to.denials.push_back({time, static_cast<Reason>(denial.reason()), denial.source(),
                           denial.source_identity(), denial.source_address(), denial.destination(),
                           denial.destination_identity(), denial.destination_address(),
-                          denial.policy()});
+                          denial.policy(), denial.service(), denial.is_request()});
   }
   return {};
 }

@@ -65,6 +65,8 @@ struct Denial {
   std::string source, source_identity, source_address;
   std::string destination, destination_identity, destination_address;
   std::string policy;
+  std::string service = {};  // "namespace/name" that was dialled; empty: not known
+  bool is_request = false;   // of HTTP; else a connection or tunnel
 };
 struct Denials {
   std::vector<Denial> denials;

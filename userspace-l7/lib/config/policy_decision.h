@@ -22,11 +22,17 @@ struct PolicyQuestion {
 
 struct Decision {
   ks_verdict verdict = KS_DENY;
-  // none when allowed; policy_denied, claimed_denied, not_allowed or policy_missing when denied.
+  // none when allowed, else one of is_policy_denial().
   Reason reason = Reason::none;
   uint64_t policy = 0;  // the policy that decided; 0: none
   friend bool operator==(const Decision&, const Decision&) = default;
 };
+
+// What a denying Decision may say.
+constexpr bool is_policy_denial(Reason reason) noexcept {
+  return reason == Reason::policy_denied || reason == Reason::claimed_denied ||
+         reason == Reason::not_allowed || reason == Reason::policy_missing;
+}
 
 // Tables: has_set(set), address_class(set, address), port_class(set, port),
 // identity_class(set, identity != 0), row(set, identity class, address class, port class) ->

@@ -12,15 +12,12 @@ constexpr uint16_t kUnauthorized = 401;
 constexpr uint16_t kUnavailable = 503;
 
 uint16_t status_of(Reason reason) noexcept {
+  if (config::is_policy_denial(reason)) return kUnauthorized;
   switch (reason) {
     case Reason::hbone_bad_authority:
     case Reason::hbone_wrong_address:
     case Reason::hbone_not_connect:
       return kBadRequest;
-    case Reason::policy_denied:
-    case Reason::claimed_denied:
-    case Reason::not_allowed:
-    case Reason::policy_missing:
     case Reason::connections_cut:
       return kUnauthorized;
     default:

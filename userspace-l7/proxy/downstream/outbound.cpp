@@ -49,18 +49,18 @@ Result<void> OutboundConnection::open_tunnel() {
   if (const auto* theirs = config().identity(workload->identity))
     record().destination_identity = "spiffe://" + theirs->name;
 
-  const hbone::PoolKey key{
-      pod_->netns_cookie, {to.address, KS_HBONE_PORT}, pod_->identity, workload->identity};
-  hbone::TunnelRequest request{to.to_string(), {}};
-  const std::string host =
-      capture_.service ? capture_.service->name + "." + capture_.service->ns + ".svc" : "";
-  request.headers.add("forwarded", forwarded_value(capture_.client, host));
-  KS_ASSIGN(pending_,
-            services().tunnels.open(key, std::move(request),
-                                    [this](Result<std::unique_ptr<hbone::Tunnel>> tunnel) {
-                                      tunnel_ = std::move(tunnel);
-                                      wake();
-                                    }));
+  Target target;
+  target.way = Target::Way::kHbone;
+  target.source = pod_;
+  target.destination = to;
+  target.destination_identity = workload->identity;
+  target.client = capture_.client;
+  if (capture_.service) target.host = host_of(*capture_.service);
+  KS_ASSIGN(pending_, proxy::open_tunnel(services(), target,
+                                         [this](Result<std::unique_ptr<hbone::Tunnel>> tunnel) {
+                                           tunnel_ = std::move(tunnel);
+                                           wake();
+                                         }));
   return {};
 }
 

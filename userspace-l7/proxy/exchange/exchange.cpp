@@ -19,20 +19,6 @@ bool is_idempotent(std::string_view method) noexcept {
   return false;
 }
 
-bool is_policy(Reason reason) noexcept {
-  switch (reason) {
-    case Reason::policy_denied:
-    case Reason::claimed_denied:
-    case Reason::not_allowed:
-    case Reason::policy_missing:
-    case Reason::hbone_denied_by_peer:
-    case Reason::egress_denied:
-      return true;
-    default:
-      return false;
-  }
-}
-
 // Kernel and proxy learn of a pod one after the other: for a moment one refuses (EPERM) what the
 // other already believes.
 bool is_unsettled(const Error& why) noexcept {
@@ -191,7 +177,7 @@ void Exchange::connect(const Endpoint* avoid) {
   if (!target) return on_connect_failed(target.error(), *endpoint);
   target_ = std::move(*target);
   target_->client = origin_.client;
-  target_->host = service_->name + "." + service_->ns + ".svc";
+  target_->host = host_of(*service_);
   record_.destination = target_->workload;
   if (const auto* theirs = config_->identity(target_->destination_identity))
     record_.destination_identity = "spiffe://" + theirs->name;
@@ -225,7 +211,8 @@ void Exchange::take_connection() {
 
 // Nothing has been sent: another endpoint may get the request, whatever it is.
 void Exchange::on_connect_failed(const Error& why, const Endpoint& endpoint) {
-  if (is_policy(why.reason)) return end(State::kAborted, why.reason, why.message());
+  if (why.reason == Reason::hbone_denied_by_peer)
+    return end(State::kAborted, why.reason, why.message());
   if (is_unsettled(why) && unsettled_tries_++ < kHttpUnsettledTriesMax) {
     record_.http->attempts--;
     settling_ = services_.alarms.make(wake_);
@@ -355,7 +342,7 @@ Result<void> Exchange::pass_head(http::MessageHead head) {
   return {};
 }
 
-// RFC 9110 section 9.2.2 and RFC 9112 section 9.5: a kept connection may have ended just before.
+// RFC 9110 section 9.2.2 and RFC 9112 section 9.3.1: a kept connection may have ended just before.
 bool Exchange::may_send_again() const noexcept {
   return upstream_->is_reused && !has_answer_begun_ && record_.http->attempts < kAttemptsMax &&
          !has_body_ && is_idempotent(request_.method) &&

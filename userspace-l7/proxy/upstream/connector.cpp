@@ -62,16 +62,10 @@ class TunnelAttempt final : public Connector::Attempt {
  public:
   Result<void> start(const Services& services, const Target& target,
                      Connector::OnStream on_stream) {
-    const hbone::PoolKey key{target.source->netns_cookie,
-                             {target.destination.address, KS_HBONE_PORT},
-                             target.source->identity,
-                             target.destination_identity};
-    hbone::TunnelRequest request{target.destination.to_string(), {}};
-    request.headers.add("forwarded", forwarded_value(target.client, target.host));
-    KS_ASSIGN(pending_, services.tunnels.open(key, std::move(request),
-                                              [on_stream = std::move(on_stream)](auto tunnel) {
-                                                take(on_stream, std::move(tunnel));
-                                              }));
+    KS_ASSIGN(pending_,
+              open_tunnel(services, target, [on_stream = std::move(on_stream)](auto tunnel) {
+                take(on_stream, std::move(tunnel));
+              }));
     return {};
   }
 
@@ -93,6 +87,13 @@ hbone::Dialer::OnStream carried(Connector::OnStream on_stream) {
   };
 }
 
+// The `forwarded` header of a CONNECT: for="<client>" and, for a Service, host=NAME.
+std::string forwarded_value(const Endpoint& client, const std::string& host) {
+  std::string value = "for=\"" + client.to_string() + "\"";
+  if (!host.empty()) value += ";host=" + host;
+  return value;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<hbone::Dialer::Attempt>> dial(const Services& services, const Dial& what,
@@ -100,6 +101,18 @@ Result<std::unique_ptr<hbone::Dialer::Attempt>> dial(const Services& services, c
   auto attempt = std::make_unique<SocketAttempt>(services, what, std::move(on_stream));
   KS_TRY(attempt->start());
   return std::unique_ptr<hbone::Dialer::Attempt>(std::move(attempt));
+}
+
+Result<std::unique_ptr<hbone::Pool::Pending>> open_tunnel(const Services& services,
+                                                          const Target& target,
+                                                          hbone::OnTunnel on_tunnel) {
+  const hbone::PoolKey key{target.source->netns_cookie,
+                           {target.destination.address, KS_HBONE_PORT},
+                           target.source->identity,
+                           target.destination_identity};
+  hbone::TunnelRequest request{target.destination.to_string(), {}};
+  request.headers.add("forwarded", forwarded_value(target.client, target.host));
+  return services.tunnels.open(key, std::move(request), std::move(on_tunnel));
 }
 
 Result<std::unique_ptr<Connector::Attempt>> MeshConnector::connect(const Target& target,
@@ -123,12 +136,6 @@ Result<std::unique_ptr<Connector::Attempt>> MeshConnector::connect(const Target&
   auto attempt = std::make_unique<TunnelAttempt>();
   KS_TRY(attempt->start(services_, target, std::move(on_stream)));
   return std::unique_ptr<Attempt>(std::move(attempt));
-}
-
-std::string forwarded_value(const Endpoint& client, const std::string& host) {
-  std::string value = "for=\"" + client.to_string() + "\"";
-  if (!host.empty()) value += ";host=" + host;
-  return value;
 }
 
 }  // namespace keelson::proxy

@@ -54,7 +54,9 @@ struct Dial {
 Result<std::unique_ptr<hbone::Dialer::Attempt>> dial(const Services& services, const Dial& what,
                                                      hbone::Dialer::OnStream on_stream);
 
-// The `forwarded` header of a CONNECT: for="<client>" and, for a Service, host=NAME.
-std::string forwarded_value(const Endpoint& client, const std::string& host);
+// A tunnel to `target`, which is reached over HBONE.
+Result<std::unique_ptr<hbone::Pool::Pending>> open_tunnel(const Services& services,
+                                                          const Target& target,
+                                                          hbone::OnTunnel on_tunnel);
 
 }  // namespace keelson::proxy

@@ -3,18 +3,15 @@
 namespace keelson::proxy {
 namespace {
 
-std::shared_ptr<const config::LocalPod> local_owner(const ServingConfig& config,
-                                                    const IpAddress& address, uint64_t identity) {
-  for (const auto& [uid, pod] : config.runtime->local_pods)
-    if (pod->identity == identity && pod->owns(address)) return pod;
-  return nullptr;
-}
-
 bool is_self(const Target& target) noexcept {
   return target.receiver->netns_cookie == target.source->netns_cookie;
 }
 
 }  // namespace
+
+std::string host_of(const config::Service& service) {
+  return service.name + "." + service.ns + ".svc";
+}
 
 Endpoint Target::visible_client() const noexcept {
   if (client.address.family() == destination.address.family()) return client;
@@ -38,8 +35,8 @@ Result<Target> resolve_target(const ServingConfig& config,
   target.way = Target::Way::kHbone;
   if (workload->node != config.runtime->node_name) return target;
 
-  auto receiver = local_owner(config, destination.address, workload->identity);
-  if (!receiver)
+  auto receiver = config.pod_by_address(destination.address);
+  if (!receiver || receiver->identity != workload->identity)
     return fail(Reason::pod_record_missing, ErrorSource::kConfig, destination.to_string());
   const bool is_mtls = ((receiver->flags | target.source->flags) & KS_POD_LOCAL_MTLS) != 0;
   if (is_mtls && receiver->netns_cookie != target.source->netns_cookie) return target;

@@ -23,11 +23,14 @@ struct Target {
   std::string workload;  // "namespace/pod"; empty: not in the mesh
   // The caller's to fill in:
   Endpoint client;   // of the application's connection
-  std::string host;  // of the Service that was dialled
+  std::string host;  // of the Service that was dialled: host_of()
 
   // The client as the receiver sees it: direct traffic has an address of the receiver's family.
   Endpoint visible_client() const noexcept;
 };
+
+// "pay.shop.svc"
+std::string host_of(const config::Service& service);
 
 // The way that the kernel would take for L4 traffic (bpf/lib/capture.h, connect_by_address): a pod
 // that its node does not list as ready is reached as if it were not in the mesh; should it have

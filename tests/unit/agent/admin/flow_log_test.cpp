@@ -88,6 +88,18 @@ TEST_F(FlowLogTest, WhatTheProxyRefusedIsALineLikeAnyOther) {
   EXPECT_EQ(nlohmann::json::parse(*live->next())["lost"], 4);
 }
 
+TEST_F(FlowLogTest, ARequestThatAPodRefusedNamesItsService) {
+  config::Denials reported;
+  reported.denials.push_back({clock.wall_now(), Reason::not_allowed, "shop/other", "", "10.9.9.9:1",
+                              "shop/pay-1", "", "10.9.9.8:8080", "shop/only-web", "shop/pay",
+                              true});
+  log.add(reported);
+  const auto flow = nlohmann::json::parse(*log.subscribe({}, 1, false)->next());
+  EXPECT_EQ(flow["hook"], "request");
+  EXPECT_EQ(flow["service"], "shop/pay");
+  EXPECT_EQ(flow["policy"], "shop/only-web");
+}
+
 TEST_F(FlowLogTest, RingKeepsTheNewest) {
   for (auto reason :
        {Reason::policy_denied, Reason::not_allowed, Reason::tuple_budget, Reason::strict_plaintext})
