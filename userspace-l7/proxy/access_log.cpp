@@ -89,7 +89,10 @@ Result<std::unique_ptr<SpdlogAccessLog>> SpdlogAccessLog::open(const std::string
   return made;
 }
 
-SpdlogAccessLog::~SpdlogAccessLog() = default;
+// The thread first: it writes what is queued, and has let go of the logger once it is joined.
+SpdlogAccessLog::~SpdlogAccessLog() {
+  thread_.reset();
+}
 
 void SpdlogAccessLog::write(const AccessRecord& record) {
   log_->info(to_json_line(record));
