@@ -36,6 +36,18 @@ ks_pod pay_row(const MapRecorder& maps) {
   return value_of<ks_pod>(maps.rows.at({MapId::kPod, bytes_of(kPay)}));
 }
 
+// A mesh in the kernel before a proxy came, which has come now.
+struct Applied {
+  explicit Applied(Mesh& mesh) {
+    proxy.connected = false;
+    EXPECT_TRUE(rollout.apply(plan_of(mesh)));
+    proxy.connected = true;
+  }
+  MapRecorder maps;
+  ProxyStub proxy;
+  Rollout rollout{maps, proxy};
+};
+
 TEST(Rollout, AnUnchangedPlanAndARestartWriteNothing) {
   Mesh mesh = shop();
   mesh.add_policy("shop", "deny", PolicyAction::kDeny).rules.emplace_back();
@@ -51,12 +63,8 @@ TEST(Rollout, AnUnchangedPlanAndARestartWriteNothing) {
 
 TEST(Rollout, AProxyThatDoesNotAcknowledgeHoldsBackRelaxingButNotDenying) {
   Mesh mesh = shop();
-  MapRecorder maps;
-  ProxyStub proxy;
-  proxy.connected = false;
-  Rollout rollout(maps, proxy);
-  ASSERT_TRUE(rollout.apply(plan_of(mesh)));
-  proxy.connected = true;
+  Applied applied(mesh);
+  auto& [maps, proxy, rollout] = applied;
 
   mesh.add_policy("shop", "nobody", PolicyAction::kAllow);
   mesh.add_peer_authentication("shop", "strict", MtlsMode::kStrict);
@@ -124,12 +132,8 @@ TEST(Rollout, AProxyThatGoesAwayIsWaitedForNoLonger) {
 
 TEST(Rollout, EndpointsAndServicesWithoutL7DoNotWaitForTheProxy) {
   Mesh mesh = shop();
-  MapRecorder maps;
-  ProxyStub proxy;
-  proxy.connected = false;
-  Rollout rollout(maps, proxy);
-  ASSERT_TRUE(rollout.apply(plan_of(mesh)));
-  proxy.connected = true;
+  Applied applied(mesh);
+  auto& [maps, proxy, rollout] = applied;
   mesh.add_service("shop", "pay", {"10.96.0.1"});
   mesh.add_slice("shop", "pay", "pay-1").endpoints.push_back(compile::ready_endpoint("10.1.0.1"));
   ASSERT_TRUE(rollout.apply(plan_of(mesh)));
@@ -140,12 +144,8 @@ TEST(Rollout, EndpointsAndServicesWithoutL7DoNotWaitForTheProxy) {
 TEST(Rollout, TheProxyKnowsARouteBeforeItsServiceIsCapturedAndNotAfterItsRelease) {
   Mesh mesh = shop();
   mesh.add_service("shop", "pay", {"10.96.0.1"});
-  MapRecorder maps;
-  ProxyStub proxy;
-  proxy.connected = false;
-  Rollout rollout(maps, proxy);
-  ASSERT_TRUE(rollout.apply(plan_of(mesh)));
-  proxy.connected = true;
+  Applied applied(mesh);
+  auto& [maps, proxy, rollout] = applied;
   const auto is_captured = [&maps] {
     for (const auto& [key, value] : maps.rows)
       if (key.map == MapId::kService)

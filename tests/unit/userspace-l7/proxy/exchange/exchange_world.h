@@ -10,6 +10,7 @@
 
 #include "fake_alarms.h"
 #include "proxy/downstream/http_connection.h"
+#include "services_of.h"
 #include "support/fake_clock.h"
 #include "upstream/fake_connector.h"
 
@@ -105,20 +106,7 @@ class ExchangeWorld {
   test::MemoryStream* stream = nullptr;
   std::unique_ptr<HttpConnection> connection;
   Owner owner{connection};
-  const Services services{.loop = loop,
-                          .scheduler = scheduler,
-                          .blocks = blocks,
-                          .alarms = alarms,
-                          .clock = clock,
-                          .stats = stats,
-                          .log = log,
-                          .sockets = stock,
-                          .tunnels = tunnels,
-                          .upstreams = upstreams,
-                          .rng = rng,
-                          .connections = owner,
-                          .config = config,
-                          .facts = facts};
+  const Services services = services_of(*this, owner);
 
  private:
   std::vector<Block*> taken_;

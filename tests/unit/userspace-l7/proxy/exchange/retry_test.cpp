@@ -146,6 +146,36 @@ TEST(ConnectFailure, OfTheOnlyEndpointIsAnswered503) {
   EXPECT_FALSE(world.is_over()) << "the connection goes on";
 }
 
+// The label lands: the kernel refuses by the row it still has what the proxy does by its new one.
+TEST(ConnectFailure, WhereKernelAndProxyDoNotAgreeYetTheRequestWaits) {
+  ExchangeWorld world;
+  world.get();
+  for (int i = 0; i < 3; i++) {
+    world.connector.fail_first(Reason::connect_failed, EPERM);
+    world.run();
+    EXPECT_TRUE(world.connector.waiting.empty()) << "not at once";
+    world.alarms.ring_within(kHttpUnsettledRetry);
+    world.run();
+    ASSERT_EQ(world.connector.waiting.size(), 1u);
+  }
+  world.accept().say(ok("settled"));
+  EXPECT_TRUE(world.received().ends_with("settled"));
+  EXPECT_EQ(world.last().http->attempts, 1u);
+}
+
+TEST(ConnectFailure, ADisagreementThatLastsIsAnswered503) {
+  ExchangeWorld world;
+  world.get();
+  for (unsigned i = 0; i <= kHttpUnsettledTriesMax; i++) {
+    ASSERT_EQ(world.connector.waiting.size(), 1u) << i;
+    world.connector.fail_first(Reason::connect_failed, EPERM);
+    world.run();
+    world.alarms.ring_within(kHttpUnsettledRetry);
+    world.run();
+  }
+  EXPECT_TRUE(world.received().starts_with("HTTP/1.1 503 "));
+}
+
 TEST(ConnectFailure, ADenialByThePeerIsAResetAndNoReasonToTryAnother) {
   ExchangeWorld world;
   world.set_endpoints({"192.0.2.1", "192.0.2.2"});

@@ -6,6 +6,7 @@
 #include "fake_alarms.h"
 #include "io/listener.h"
 #include "proxy/upstream/pool.h"
+#include "services_of.h"
 #include "support/fake_clock.h"
 
 namespace keelson::proxy {
@@ -117,20 +118,7 @@ struct Bench {
   Rng rng{1};
   MeshConnector connector{services};
   UpstreamPool upstreams{connector, blocks, alarms, clock};
-  const Services services{.loop = loop,
-                          .scheduler = scheduler,
-                          .blocks = blocks,
-                          .alarms = alarms,
-                          .clock = clock,
-                          .stats = stats,
-                          .log = log,
-                          .sockets = stock,
-                          .tunnels = tunnels,
-                          .upstreams = upstreams,
-                          .rng = rng,
-                          .connections = connections,
-                          .config = config,
-                          .facts = facts};
+  const Services services = services_of(*this, connections);
   Fd listener;
   Target target;
   std::vector<Result<Connector::Carried>> arrived;

@@ -47,10 +47,10 @@ struct FakeConnector final : Connector {
     first(Carried{std::move(bytes), [&server] { return server.is_retiring; }});
     return server;
   }
-  void fail_first(Reason why) {
+  void fail_first(Reason why, int os_errno = 0) {
     const OnStream first = std::move(waiting.front());
     waiting.pop_front();
-    first(fail(why, ErrorSource::kUpstream, "no"));
+    first(Failure({why, ErrorSource::kUpstream, true, os_errno, "no"}));
   }
   std::deque<OnStream> waiting;
   std::deque<Server> servers;

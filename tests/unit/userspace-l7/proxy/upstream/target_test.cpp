@@ -64,7 +64,10 @@ struct World {
   config::LocalPod& pod(const std::string& name) {
     return const_cast<config::LocalPod&>(*runtime->local_pods.at("uid-" + name));
   }
-  ServingConfig config() const { return {runtime, {}, {}}; }
+  ServingConfig config() const {
+    std::vector<Error> findings;
+    return *make_serving_config(runtime, nullptr, findings);
+  }
   Result<Target> resolve(const std::string& address, uint16_t port = 80) const {
     return resolve_target(config(), cart, {ip(address), port});
   }
