@@ -146,8 +146,8 @@ TEST(Rollout, TheProxyKnowsARouteBeforeItsServiceIsCapturedAndNotAfterItsRelease
   mesh.add_service("shop", "pay", {"10.96.0.1"});
   Applied applied(mesh);
   auto& [maps, proxy, rollout] = applied;
-  const auto is_captured = [&maps] {
-    for (const auto& [key, value] : maps.rows)
+  const auto is_captured = [&rows = maps.rows] {
+    for (const auto& [key, value] : rows)
       if (key.map == MapId::kService)
         return (value_of<ks_service>(value).flags & KS_SERVICE_L7) != 0;
     return false;
