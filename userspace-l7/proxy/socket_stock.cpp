@@ -35,7 +35,9 @@ struct SocketStock::Shelf {
 };
 
 SocketStock::Place::~Place() {
-  if (shelf_ != nullptr) std::erase(shelf_->places, this);
+  if (shelf_ == nullptr) return;
+  auto& places = shelf_->places;
+  places.erase(std::find(places.begin(), places.end(), this));
 }
 
 SocketStock::SocketStock(SocketSource& source, hbone::Alarms& alarms)
@@ -140,14 +142,17 @@ void SocketStock::on_sockets(const SocketKind& kind, uint64_t serial,
     to.sockets.pop_back();
     serve(to, std::move(socket));
   }
-  if (to.places.empty()) to.patience->stop();
+  if (to.places.empty())
+    to.patience->stop();
+  else if (!sockets->empty())
+    to.patience->start(kSocketWait);  // a long queue that moves is no dry stock
   if (to.sockets.size() < kSocketStockLow && !sockets->empty()) refill(to);
 }
 
 void SocketStock::on_patience_ended(Shelf& of) {
   // The answer may be lost: another one is asked for by the next who comes.
   if (!of.retry->is_running()) of.is_fetching = false;
-  // Those who came later than the first wait less than their time: a dry stock stays dry together.
+  // Those who came late wait less than their time: a dry stock stays dry together.
   for (size_t waiting = of.places.size(); waiting > 0 && !of.places.empty(); waiting--)
     serve(of, fail(Reason::socket_pool_empty, ErrorSource::kInternal, "no socket in time"));
 }

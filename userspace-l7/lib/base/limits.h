@@ -66,12 +66,13 @@ inline constexpr size_t kTenantConnectionsMax = 16384;
 inline constexpr size_t kSocketStockLow = 8;
 // Proxy: sockets of the first fetch; later ones ask for a whole batch (kSocketsPerRequestMax).
 inline constexpr size_t kSocketStockFirst = 16;
-// Proxy: wait for a socket when the stock is dry. Longer: `socket_pool_empty`.
+// Proxy: a stock from which people wait may stay dry for so long. Longer: `socket_pool_empty`.
 inline constexpr std::chrono::milliseconds kSocketWait{1000};
 // Proxy: before hold is asked again for what it could not give.
 inline constexpr std::chrono::milliseconds kSocketRetry{50};
-// Proxy: connections that wait for a socket of one stock. More: `socket_pool_empty`.
-inline constexpr size_t kSocketWaitersMax = 1024;
+// Proxy: connections that wait for a socket of one stock. More: `socket_pool_empty`. As many as a
+// namespace may have: what was accepted waits its turn, hold makes thousands of sockets a second.
+inline constexpr size_t kSocketWaitersMax = kTenantConnectionsMax;
 // Proxy: time for a connect() to an application. Longer: `connect_timeout`.
 inline constexpr std::chrono::milliseconds kConnectTime{10000};
 // Proxy: an HTTP connection of a client between two requests. Longer: it is closed (`http_idle`).

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/limits.h"
+
 namespace keelson::hbone {
 
 inline constexpr uint16_t kHbonePort = 15008;
@@ -50,9 +52,9 @@ inline constexpr uint32_t kServerTunnelsMax = 200;
 inline constexpr uint32_t kAnswerHeaderBytesMax = 16u << 10;
 inline constexpr uint32_t kRequestHeaderBytesMax = 64u << 10;
 
-// Tunnels that wait for a new connection of one key, as many as may wait in a listener's backlog: a
-// pod that opens thousands at once waits for its handshakes. More: `hbone_queue_full`.
-inline constexpr size_t kPoolWaitersMax = 4096;
+// Tunnels that wait for a new connection of one key, as many as a namespace may have: a pod that
+// opens thousands at once waits for its handshakes. More: `hbone_queue_full`.
+inline constexpr size_t kPoolWaitersMax = kTenantConnectionsMax;
 // Pooled connections of one source pod. More: `hbone_connection_limit`.
 inline constexpr size_t kPoolConnectionsPerPodMax = 256;
 // Other connections that a CONNECT is tried on when its peer refused it unprocessed.
