@@ -1,7 +1,7 @@
 # Flags of every C++ target: link keelson_flags. Warnings are errors; hardening is always on.
 add_library(keelson_flags INTERFACE)
 target_compile_options(keelson_flags INTERFACE
-  -Wall -Wextra -Wshadow -Werror -g1
+  -Wall -Wextra -Wshadow -Werror -g1 -pthread
   -fPIE -fstack-protector-strong -fcf-protection=full)
 target_link_options(keelson_flags INTERFACE -pie -Wl,-z,relro,-z,now)
 
