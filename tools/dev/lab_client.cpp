@@ -43,6 +43,10 @@ std::vector<std::string> supervise_command(const Layout& layout, const StartOpti
   if (!options.manifests.empty()) argv.insert(argv.end(), {"--manifests", options.manifests});
   for (Component component : layout.without)
     argv.insert(argv.end(), {"--without", std::string(component_name(component))});
+  if (layout.proxy_workers != 0)
+    argv.insert(argv.end(), {"--proxy-workers", std::to_string(layout.proxy_workers)});
+  for (const auto& [name, value] : layout.sysctls)
+    argv.insert(argv.end(), {"--sysctl", name + "=" + value});
   return argv;
 }
 

@@ -66,9 +66,14 @@ std::vector<std::string> Layout::component_command(std::string_view node,
               "--pin-dir",     pin_dir(node), "--manifests",     objects_dir(),   "--nodestate-dir",
               nodestate_dir(), "--state-dir", state_dir(node),   "--hold-socket", hold_socket,
               "--ca-dir",      ca_dir()};
-    case Component::kProxy:
+    case Component::kProxy: {
       // As the DaemonSet would run it: nobody's user, no capability.
-      return {program, "--run-dir", run_dir(node), "--user", "65532", "--drain-seconds", "5"};
+      std::vector<std::string> command = {
+          program, "--run-dir", run_dir(node), "--user", "65532", "--drain-seconds", "5"};
+      if (proxy_workers != 0)
+        command.insert(command.end(), {"--workers", std::to_string(proxy_workers)});
+      return command;
+    }
   }
   return {};
 }

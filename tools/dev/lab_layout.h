@@ -4,6 +4,7 @@
 // CGROUP2/PREFIX. Pure but for find_cgroup2(); any thread. Does not create or remove anything.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -24,6 +25,9 @@ struct Layout {
   std::vector<std::string> nodes = {"node1", "node2"};
   std::set<Component> without;  // components that are not started
   std::string bin_dir;          // where the programs are
+  unsigned proxy_workers = 0;   // 0: as many as keelson-l7 starts by itself
+  // Of /proc/sys/net, in every namespace as it is made: "ipv4/tcp_congestion_control" -> "cubic".
+  std::map<std::string, std::string> sysctls;
 
   // 1, 2: the <n> of 10.244.<n>.0/24. 0: no such node.
   int node_number(std::string_view node) const noexcept;

@@ -40,17 +40,24 @@ int report(const Result<std::string>& done) {
 
 struct Options {
   Layout layout;
-  std::vector<std::string> without;
+  std::vector<std::string> without, sysctls;
   std::string manifests, file, object, component, node, pod;
   std::vector<std::string> command;
   bool foreground = false, replace = false, no_restart = false, follow = false;
   int report_fd = -1, lifeline_fd = -1;
 };
 
-Result<void> read_without(Options& options) {
+Result<void> read_options(Options& options) {
   for (const std::string& name : options.without) {
     KS_ASSIGN(Component component, component_from(name));
     options.layout.without.insert(component);
+  }
+  for (const std::string& setting : options.sysctls) {
+    const size_t equals = setting.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return fail(Reason::bad_usage, ErrorSource::kConfig,
+                  fmt::format("--sysctl {}: NAME=VALUE", setting));
+    options.layout.sysctls[setting.substr(0, equals)] = setting.substr(equals + 1);
   }
   return {};
 }
@@ -201,6 +208,9 @@ void add_commands(CLI::App& app, Options& options, std::function<int()>& action)
         ->check(CLI::ExistingDirectory);
     sub->add_option("--nodes", options.layout.nodes, "names of one or two nodes")->delimiter(',');
     sub->add_option("--without", options.without, "do not start hold, agent or proxy");
+    sub->add_option("--proxy-workers", options.layout.proxy_workers, "threads of keelson-l7");
+    sub->add_option("--sysctl", options.sysctls,
+                    "NAME=VALUE below net/, set in every namespace as it is made");
     if (is_up) {
       sub->add_flag("--foreground", options.foreground, "stay here; Ctrl-C ends the lab");
       sub->add_flag("--replace", options.replace, "take a lab that is up down first");
@@ -268,6 +278,6 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "lab: needs root, for network namespaces: sudo {}\n", argv[0]);
     return kBadUsage;
   }
-  if (auto read = read_without(options); !read) return report(read.error());
+  if (auto read = read_options(options); !read) return report(read.error());
   return action();
 }

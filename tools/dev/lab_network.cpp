@@ -54,10 +54,15 @@ Result<void> Network::make_nodes() {
   return {};
 }
 
+Result<void> Network::add_netns(const std::string& netns) {
+  KS_TRY(ip_batch(fmt::format("netns add {}\n", netns)));
+  return set_sysctls(netns, {layout_.sysctls.begin(), layout_.sysctls.end()});
+}
+
 Result<void> Network::make_node(std::string_view node) {
   int number = layout_.node_number(node);
   std::string netns = layout_.netns(node);
-  KS_TRY(ip_batch(fmt::format("netns add {}\n", netns)));
+  KS_TRY(add_netns(netns));
   // Redirects would teach pods a way around the node; forwarding must be on before the addresses
   // so that IPv6 does not autoconfigure.
   KS_TRY(set_sysctls(netns, {{"ipv4/ip_forward", "1"},
@@ -104,7 +109,7 @@ Result<void> Network::join_nodes() {
 Result<void> Network::make_pod(std::string_view node, std::string_view pod, int slot) {
   int number = layout_.node_number(node);
   std::string netns = layout_.netns(node, pod);
-  KS_TRY(ip_batch(fmt::format("netns add {}\n", netns)));
+  KS_TRY(add_netns(netns));
   KS_TRY(set_sysctls(netns, {{"ipv6/conf/default/accept_dad", "0"},
                              {"ipv6/conf/default/accept_ra", "0"},
                              {"ipv6/conf/default/accept_redirects", "0"},

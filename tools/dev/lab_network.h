@@ -30,6 +30,7 @@ class Network {
   Result<void> set_services(const std::vector<VirtualService>& services);
 
  private:
+  Result<void> add_netns(const std::string& netns);  // with the sysctls that the lab is to have
   Result<void> make_node(std::string_view node);
   Result<void> join_nodes();
   const Layout& layout_;

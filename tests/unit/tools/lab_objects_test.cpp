@@ -176,6 +176,16 @@ TEST_F(ObjectBookTest, DeletingANamespaceTakesItsObjectsAlong) {
     EXPECT_EQ(name.find("shop"), std::string::npos) << name;
 }
 
+TEST(Layout, TheProxyStartsAsManyWorkersAsAskedFor) {
+  using ::testing::ElementsAre, ::testing::Contains, ::testing::Not;
+  Layout layout;
+  EXPECT_THAT(layout.component_command("node1", Component::kProxy), Not(Contains("--workers")));
+  layout.proxy_workers = 2;
+  const auto command = layout.component_command("node1", Component::kProxy);
+  ASSERT_GE(command.size(), 2u);
+  EXPECT_THAT(std::vector(command.end() - 2, command.end()), ElementsAre("--workers", "2"));
+}
+
 TEST(ServiceRules, AServiceWithoutEndpointsHasNoRule) {
   const Endpoint cluster{*IpAddress::parse("10.96.0.1"), 80};
   EXPECT_EQ(service_rules({{cluster, {}}}).find("10.96.0.1"), std::string::npos);
