@@ -1,6 +1,8 @@
-// Histogram: log-linear counts of unsigned values (nanoseconds, bytes) in fixed memory: 8 buckets
-// for each power of two, so a bound is at most 12.5 % off. One thread records; any thread reads a
-// slightly old sum without locks. No floating point, no allocation, no quantile interpolation.
+// LogHistogram: log-linear counts of unsigned values (nanoseconds, bytes) in fixed memory: 2 to the
+// power of kLinearBits buckets for each power of two. Histogram has 8 of them, so a bound is at
+// most 12.5 % off, in 3 KiB; with 10 bits it is 0.1 % (three digits), in 312 KiB: keep it on the
+// heap. One thread records; any thread reads a slightly old sum without locks. No floating point,
+// no allocation, no quantile interpolation.
 #pragma once
 
 #include <array>
@@ -11,9 +13,9 @@
 
 namespace keelson {
 
-class Histogram {
+template <unsigned kLinearBits>
+class LogHistogram {
  public:
-  static constexpr unsigned kLinearBits = 3;
   static constexpr unsigned kValueBits = 48;  // larger values count in the last bucket
   static constexpr size_t kBuckets = (kValueBits - kLinearBits + 1) << kLinearBits;
 
@@ -43,7 +45,7 @@ class Histogram {
     return buckets_[bucket].load(std::memory_order_relaxed);
   }
   // Adds what `other` counted, e.g. to sum workers at scrape time.
-  void merge(const Histogram& other) noexcept {
+  void merge(const LogHistogram& other) noexcept {
     for (size_t i = 0; i < kBuckets; i++) add(buckets_[i], other.bucket_count(i));
     add(count_, other.count());
     add(sum_, other.sum());
@@ -71,5 +73,7 @@ class Histogram {
   std::atomic<uint64_t> count_{0};
   std::atomic<uint64_t> sum_{0};
 };
+
+using Histogram = LogHistogram<3>;
 
 }  // namespace keelson

@@ -35,6 +35,19 @@ TEST(Histogram, TellsQuantilesWithinAnEighth) {
   EXPECT_EQ(histogram.quantile(0), 1u);
 }
 
+TEST(LogHistogram, KeepsThreeDigitsWithTenLinearBits) {
+  using Fine = LogHistogram<10>;
+  for (uint64_t value = 0; value < (uint64_t{1} << 47); value = value * 9 / 8 + 1) {
+    const size_t bucket = Fine::bucket_of(value);
+    ASSERT_LT(bucket, Fine::kBuckets);
+    ASSERT_GE(Fine::upper_bound(bucket), value);
+    ASSERT_LE(Fine::upper_bound(bucket) - value, value / 1000);
+    if (bucket > 0) {
+      ASSERT_LT(Fine::upper_bound(bucket - 1), value);
+    }
+  }
+}
+
 TEST(Histogram, SumsWorkers) {
   Histogram one;
   Histogram two;
