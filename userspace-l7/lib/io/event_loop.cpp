@@ -1,5 +1,7 @@
 #include "io/event_loop.h"
 
+#include "io/edge_set.h"
+
 namespace keelson::io {
 
 EventLoop::EventLoop() : mailbox_([this] { uv_async_send(wakeup_.get()); }) {
@@ -12,11 +14,13 @@ EventLoop::EventLoop() : mailbox_([this] { uv_async_send(wakeup_.get()); }) {
     });
   });
   KS_ASSERT(status == 0);
+  edges_ = std::make_unique<EdgeSet>(*this);
 }
 
 EventLoop::~EventLoop() {
   mailbox_.close();
   mailbox_.drain([](Task&&) {});  // tasks may own handles of this loop: free them while it lives
+  edges_.reset();
   wakeup_.close();
   // Only close callbacks are left to run, unless somebody forgot a handle: then uv_loop_close says
   // EBUSY, because the handle's memory would be used after the loop is gone.

@@ -14,6 +14,8 @@
 
 namespace keelson::io {
 
+class EdgeSet;
+
 // A move-only void() callable, so that posted work may own descriptors and buffers.
 class Task {
  public:
@@ -56,6 +58,8 @@ class EventLoop {
   [[nodiscard]] bool post(Task task);
   uint64_t posts_refused() const { return mailbox_.refused(); }
 
+  // For data sockets; all else uses Poll.
+  EdgeSet& edges() noexcept { return *edges_; }
   uv_loop_t* raw() noexcept { return &loop_; }
 
  private:
@@ -65,6 +69,7 @@ class EventLoop {
   uint64_t callbacks_ = 0;  // reached through loop_.data
   Wakeup wakeup_;
   Mailbox<Task> mailbox_;
+  std::unique_ptr<EdgeSet> edges_;
 };
 
 }  // namespace keelson::io

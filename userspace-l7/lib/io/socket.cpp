@@ -26,7 +26,7 @@ Result<Socket> Socket::adopt(Fd fd) {
   socket.fd_ = std::move(fd);
   socket.mark_abortive();
   const int on = 1;  // fails for AF_UNIX, where there is nothing to delay
-  ::setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  socket.is_tcp_ = ::setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0;
   return socket;
 }
 

@@ -25,6 +25,7 @@ class Socket {
   static Result<Socket> adopt(Fd fd);
 
   int fd() const noexcept { return fd_.get(); }
+  bool is_tcp() const noexcept { return is_tcp_; }  // else AF_UNIX
   explicit operator bool() const noexcept { return static_cast<bool>(fd_); }
   Fd release() noexcept { return std::move(fd_); }
 
@@ -51,6 +52,7 @@ class Socket {
  private:
   void set_linger(bool abortive) noexcept;
   Fd fd_;
+  bool is_tcp_ = false;
 };
 
 }  // namespace keelson::io

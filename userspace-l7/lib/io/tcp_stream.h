@@ -5,12 +5,12 @@
 #pragma once
 
 #include "io/byte_stream.h"
-#include "io/poll.h"
+#include "io/edge_set.h"
 #include "io/socket.h"
 
 namespace keelson::io {
 
-class TcpStream final : public ByteStream {
+class TcpStream final : public ByteStream, private EdgeSet::Member {
  public:
   static Result<std::unique_ptr<TcpStream>> open(EventLoop& loop, Socket socket);
   ~TcpStream() override;
@@ -28,12 +28,19 @@ class TcpStream final : public ByteStream {
   const Socket& socket() const noexcept { return socket_; }
 
  private:
-  explicit TcpStream(Socket socket) noexcept : socket_(std::move(socket)) {}
-  void on_ready(Readiness ready) noexcept;
-  void arm(Readiness more) noexcept;
+  TcpStream(EdgeSet& edges, Socket socket) noexcept : edges_(edges), socket_(std::move(socket)) {}
+  void on_edge(uint32_t events) noexcept override;
+  void leave() noexcept;
 
+  EdgeSet& edges_;
   Socket socket_;
-  std::unique_ptr<Poll> poll_;
+  bool is_watched_ = false;
+  bool awaits_readable_ = false;
+  bool awaits_writable_ = false;
+  // The last read emptied the kernel's queue: until the next edge another one would find nothing.
+  bool is_drained_ = false;
+  // A short read proves nothing: an end or urgent data (which recv(2) stops at) may be behind it.
+  bool may_hide_more_ = false;
   bool read_ended_ = false;
   bool write_ended_ = false;
 };

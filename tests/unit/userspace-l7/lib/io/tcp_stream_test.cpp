@@ -129,6 +129,48 @@ TEST_F(Streams, AnnounceNothingToOneThatDidNotAsk) {
   EXPECT_EQ(server_seen.readable, 0) << "not reading is the back-pressure";
 }
 
+// The race of an edge with a short read: what came after the read is announced, whoever asked
+// first.
+TEST_F(Streams, AnnounceWhatArrivedBetweenAShortReadAndTheNextOne) {
+  wait_readable_after_writing("first");
+  std::array<std::byte, 64> space;
+  ASSERT_EQ(server->read(space)->bytes, 5u);
+  BufferChain out(pool);
+  ASSERT_TRUE(out.append(std::string_view("second")));
+  ASSERT_TRUE(client->write(out));
+  std::string got = drain(*server);  // asks the kernel or does not; then waits
+  const int told = server_seen.readable;
+  while (got.empty()) {
+    loop.run_once();
+    if (server_seen.readable > told) got = drain(*server);
+  }
+  EXPECT_EQ(got, "second");
+}
+
+TEST_F(Streams, FindAnEndBehindAShortReadWithoutAnotherEdge) {
+  wait_readable_after_writing("last words", true);
+  ReadResult::Kind last{};
+  EXPECT_EQ(drain(*server, &last), "last words");
+  EXPECT_EQ(last, ReadResult::Kind::kEof);
+}
+
+// recv(2) stops at the urgent mark although more is there.
+TEST_F(Streams, ReadOnBehindUrgentData) {
+  EXPECT_EQ(drain(*server), "");
+  const int from = client->socket().fd();
+  ASSERT_EQ(send(from, "ab", 2, 0), 2);
+  ASSERT_EQ(send(from, "!", 1, MSG_OOB), 1);
+  ASSERT_EQ(send(from, "cd", 2, 0), 2);
+  std::string got;
+  for (int told = 0; got.size() < 4;) {
+    loop.run_once();
+    if (server_seen.readable == told) continue;
+    told = server_seen.readable;
+    got += drain(*server);
+  }
+  EXPECT_EQ(got, "abcd");
+}
+
 TEST_F(Streams, TakeWhatFitsAndCallWhenThereIsRoomAgain) {
   std::string sent;
   BufferChain out(pool);
