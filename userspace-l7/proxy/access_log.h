@@ -1,23 +1,13 @@
 // AccessLog: one JSON line for each connection, tunnel or HTTP request that has ended, and for each
-// that was refused. SpdlogAccessLog writes from a thread of its own through a bounded queue: a slow
-// disk drops the oldest lines and counts them, it never holds a worker up. Any thread.
+// that was refused. Any thread; never waits for a disk (access_log_file.h).
 #pragma once
 
 #include <chrono>
-#include <memory>
 #include <optional>
 #include <string>
 
 #include "base/clock.h"
 #include "base/reason.h"
-#include "base/result.h"
-
-namespace spdlog {
-class logger;
-namespace details {
-class thread_pool;
-}
-}  // namespace spdlog
 
 namespace keelson::proxy {
 
@@ -52,29 +42,15 @@ struct AccessRecord {
   std::optional<HttpRecord> http;  // of a request
 };
 
-// Without the line's end. Invalid UTF-8 is replaced, not refused. Pure.
-std::string to_json_line(const AccessRecord& record);
+// Without the line's end. Invalid UTF-8 is replaced, not refused. Pure; allocates only where `to`
+// is short or a text holds more than printable ASCII.
+void append_json_line(std::string& to, const AccessRecord& record);
 
 class AccessLog {
  public:
   virtual ~AccessLog() = default;
   virtual void write(const AccessRecord& record) = 0;
   virtual uint64_t dropped() const = 0;
-};
-
-class SpdlogAccessLog final : public AccessLog {
- public:
-  // `path` empty: standard error. Error: io_error.
-  static Result<std::unique_ptr<SpdlogAccessLog>> open(const std::string& path, size_t lines_max);
-  ~SpdlogAccessLog() override;  // writes what is queued
-
-  void write(const AccessRecord& record) override;
-  uint64_t dropped() const override;
-
- private:
-  SpdlogAccessLog() = default;
-  std::shared_ptr<spdlog::details::thread_pool> thread_;
-  std::shared_ptr<spdlog::logger> log_;
 };
 
 }  // namespace keelson::proxy

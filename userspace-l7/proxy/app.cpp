@@ -7,6 +7,7 @@
 #include <csignal>
 
 #include "keelson_version.h"
+#include "proxy/access_log_file.h"
 
 namespace keelson::proxy {
 
@@ -37,7 +38,7 @@ App::App(const Options& options, link::LiveGauge gauge)
 Result<std::unique_ptr<App>> App::start(const Options& options) {
   // Reads its configuration file now: there is no open() later.
   OPENSSL_init_ssl(0, nullptr);
-  KS_ASSIGN(auto log, SpdlogAccessLog::open(options.access_log, kAccessLogLinesMax));
+  KS_ASSIGN(auto log, AccessLogFile::open(options.access_log, kAccessLogBytesMax));
   KS_ASSIGN(link::LiveGauge gauge, link::LiveGauge::make(options.workers));
   std::unique_ptr<App> app(new App(options, std::move(gauge)));
   app->start_parts(std::move(log));

@@ -94,8 +94,10 @@ inline constexpr size_t kUpstreamIdleMax = 1024;
 inline constexpr std::chrono::milliseconds kUpstreamIdleTime{60000};
 // Proxy: how often they are looked at, and how long the other side may take to end its own side.
 inline constexpr std::chrono::milliseconds kUpstreamSweepTime{5000};
-// Proxy: access log lines that wait for the disk. More: the oldest are dropped and counted.
-inline constexpr size_t kAccessLogLinesMax = 16384;
+// Proxy: text of access log lines that waits for the disk. More: lines are dropped and counted.
+inline constexpr size_t kAccessLogBytesMax = 8u << 20;
+// Proxy: how long a line may wait for others, to be written out with them.
+inline constexpr std::chrono::milliseconds kAccessLogDelay{20};
 
 // Proxy: denials that wait to be reported to the agent. More: counted as lost.
 inline constexpr size_t kDenialsWaitingMax = 256;

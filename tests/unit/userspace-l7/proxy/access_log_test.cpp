@@ -3,9 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <sstream>
 
+#include "proxy/access_log_file.h"
 #include "proxy/stats.h"
+#include "support/wait_until.h"
 
 namespace keelson::proxy {
 namespace {
@@ -24,6 +25,26 @@ AccessRecord record() {
   return made;
 }
 
+std::string to_json_line(const AccessRecord& record) {
+  std::string line;
+  append_json_line(line, record);
+  return line;
+}
+
+int count_lines(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  int lines = 0;
+  while (std::getline(file, line)) lines++;
+  return lines;
+}
+
+class AccessLogFiles : public testing::Test {
+ protected:
+  void TearDown() override { std::remove(path.c_str()); }
+  const std::string path = testing::TempDir() + "access-" + std::to_string(::getpid());
+};
+
 TEST(AccessLog, WritesOneJsonObject) {
   EXPECT_EQ(to_json_line(record()),
             R"({"time":"2023-11-14T22:13:20.123Z","path":"inbound","reason":"policy_denied",)"
@@ -40,20 +61,66 @@ TEST(AccessLog, APeersBytesCannotBreakTheLine) {
   EXPECT_NE(line.find(R"("detail":"a\n\"b)"), std::string::npos);
 }
 
-TEST(AccessLog, WritesEveryQueuedLineBeforeItEnds) {
-  const std::string path = testing::TempDir() + "access-" + std::to_string(::getpid());
+TEST(AccessLog, TimesAreReadable) {
+  for (const auto& [micros, text] : {std::pair{0, "0.0"},
+                                     {7, "0.007"},
+                                     {1500, "1.5"},
+                                     {100000, "100.0"},
+                                     {1230040, "1230.04"}}) {
+    AccessRecord timed = record();
+    timed.duration = std::chrono::microseconds(micros);
+    EXPECT_NE(to_json_line(timed).find(std::string("\"duration_ms\":") + text + ","),
+              std::string::npos)
+        << text;
+  }
+  AccessRecord leap = record();
+  leap.time = WallTime(std::chrono::milliseconds(1709164805007));
+  EXPECT_TRUE(to_json_line(leap).starts_with(R"({"time":"2024-02-29T00:00:05.007Z",)"));
+}
+
+TEST_F(AccessLogFiles, HoldEveryLineThatWasWrittenBeforeTheEnd) {
   {
-    auto log = SpdlogAccessLog::open(path, 128);
+    auto log = AccessLogFile::open(path, 1u << 20);
     ASSERT_TRUE(log) << log.error().message();
     for (int i = 0; i < 50; i++) (*log)->write(record());
     EXPECT_EQ((*log)->dropped(), 0u);
   }
-  std::ifstream file(path);
-  std::string line;
-  int lines = 0;
-  while (std::getline(file, line)) lines++;
-  EXPECT_EQ(lines, 50);
-  std::remove(path.c_str());
+  EXPECT_EQ(count_lines(path), 50);
+}
+
+TEST_F(AccessLogFiles, GetALineWithoutWaitingForAnother) {
+  auto log = AccessLogFile::open(path, 1u << 20);
+  ASSERT_TRUE(log);
+  for (int lines = 1; lines <= 2; lines++) {
+    (*log)->write(record());
+    EXPECT_TRUE(test::wait_until([&] { return count_lines(path) == lines; }));
+  }
+}
+
+TEST_F(AccessLogFiles, LoseAndCountWhatWaitsBehindAFullBuffer) {
+  constexpr int kLines = 1000;
+  uint64_t dropped = 0;
+  {
+    auto log = AccessLogFile::open(path, 1);  // one line fills it
+    ASSERT_TRUE(log);
+    for (int i = 0; i < kLines; i++) (*log)->write(record());
+    dropped = (*log)->dropped();
+  }
+  EXPECT_GT(dropped, 0u);
+  EXPECT_EQ(count_lines(path) + static_cast<int>(dropped), kLines);
+}
+
+TEST(AccessLogOnADisk, ThatIsFullLosesAndCounts) {
+  auto log = AccessLogFile::open("/dev/full", 1u << 20);
+  ASSERT_TRUE(log);
+  for (int i = 0; i < 3; i++) (*log)->write(record());
+  EXPECT_TRUE(test::wait_until([&] { return (*log)->dropped() == 3; }));
+}
+
+TEST(AccessLogOnADisk, ThatIsNotThereIsAnErrorWithThePath) {
+  const auto log = AccessLogFile::open("/nowhere/access.log", 1);
+  ASSERT_FALSE(log);
+  EXPECT_NE(log.error().message().find("/nowhere/access.log"), std::string::npos);
 }
 
 TEST(ProxyStats, SumsWorkersByReason) {

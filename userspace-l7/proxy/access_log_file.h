@@ -1,0 +1,48 @@
+// AccessLogFile: the access log as a file or standard error. A record becomes text on the thread
+// that writes it, behind the others' in one buffer; a thread of its own writes the buffer out some
+// tens of milliseconds after its first line, so that a line costs neither a system call nor a
+// wake-up. What does not fit a slow disk's buffer is dropped and counted: no worker ever waits. Any
+// thread.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "proxy/access_log.h"
+
+namespace keelson::proxy {
+
+class AccessLogFile final : public AccessLog {
+ public:
+  // Appends to `path`; empty: standard error. `bytes_max`: of lines that wait. Error: io_error.
+  static Result<std::unique_ptr<AccessLogFile>> open(const std::string& path, size_t bytes_max);
+  ~AccessLogFile() override;  // writes what waits
+
+  void write(const AccessRecord& record) override;
+  uint64_t dropped() const override { return dropped_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Lines {
+    std::string text;
+    uint64_t count = 0;
+  };
+  AccessLogFile(Fd file, size_t bytes_max);
+  void run();
+  void write_out(Lines& lines);
+
+  const Fd file_;
+  const size_t bytes_max_;
+  std::atomic<uint64_t> dropped_{0};  // lines
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  Lines waiting_;
+  bool is_ending_ = false;
+  std::thread thread_;
+};
+
+}  // namespace keelson::proxy
