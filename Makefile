@@ -33,7 +33,7 @@ test: build-all ## every test, as root
 test-fast: build-all ## unit tests only, no root needed
 	@tools/run-tests $(BUILD) -L unit
 
-check: ## what CI runs: format, layers, lint, build, tests, sanitizers, docs
+check: ## what CI runs: format, layers, lint, build, tests, sanitizers, budgets, docs
 	@bash .ci/run
 
 format: setup ## rewrite sources in the house format (CHECK=1: only complain)
@@ -58,6 +58,11 @@ tsan: ## tests of what runs on several threads, with the thread sanitizer
 sanitize: configure
 	@cmake --build $(BUILD) -j $(JOBS) --target $(TARGET)
 	@tools/run-tests $(BUILD) $(SELECT)
+
+.PHONY: budgets
+budgets: configure ## instructions per operation against tests/instructions/budgets.json
+	@cmake --build $(BUILD) -j $(JOBS) --target instructions
+	@tools/bench/instructions $(BUILD)
 
 golden: build-all ## rewrite the golden files; review the diff
 	@KEELSON_UPDATE_GOLDEN=1 tools/run-tests $(BUILD) -L unit

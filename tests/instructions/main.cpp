@@ -5,6 +5,7 @@
 #include <nghttp2/nghttp2.h>
 #include <openssl/crypto.h>
 #include <uv.h>
+#include <valgrind/callgrind.h>
 
 #include <charconv>
 #include <cstdio>
@@ -52,6 +53,7 @@ int print_versions() {
 int run(const Kind& kind, int operations) {
   try {
     const auto operation = kind.make();
+    CALLGRIND_ZERO_STATS;  // a profile without the set-up
     for (int i = 0; i < operations; i++) operation->run();
     return 0;
   } catch (const std::exception& error) {
