@@ -6,7 +6,7 @@
 
 #include "collected.h"
 #include "operation.h"
-#include "proxy/access_log.h"
+#include "proxy/access_log_file.h"
 #include "proxy/downstream/http_connection.h"
 #include "side.h"
 #include "support/fake_clock.h"
@@ -212,7 +212,8 @@ class H1Exchange final : public Operation, private proxy::Registry {
   bool work() {
     servers_.accept();
     const Collected collected;
-    const bool told = end_->announce() | servers_.announce();
+    bool told = end_->announce();
+    told |= servers_.announce();
     return side_.run_turn() || told;
   }
   void remove(proxy::Connection&) noexcept override { connection_.reset(); }
@@ -221,8 +222,8 @@ class H1Exchange final : public Operation, private proxy::Registry {
   Side side_;
   test::FakeClock clock_;
   proxy::Stats stats_;
-  const std::unique_ptr<proxy::SpdlogAccessLog> log_ =
-      must(proxy::SpdlogAccessLog::open("/dev/null", kAccessLogLinesMax));
+  const std::unique_ptr<proxy::AccessLogFile> log_ =
+      must(proxy::AccessLogFile::open("/dev/null", kAccessLogBytesMax));
   NoSource source_;
   proxy::SocketStock stock_{source_, side_.alarms};
   NoDialer dialer_;

@@ -12,6 +12,10 @@ constexpr char lower(char c) noexcept {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
 }
 
+// Room for a usual head at its first header: one allocation each, not one for every doubling.
+constexpr size_t kFirstBytes = 480;
+constexpr size_t kFirstEntries = 16;
+
 struct Phrase {
   uint16_t status;
   std::string_view text;
@@ -79,14 +83,16 @@ void HeaderList::add(std::string_view name, std::string_view value) {
   std::string old;  // keeps views into this list alive while the text moves
   if (needed > text_.capacity()) {
     std::string larger;
-    larger.reserve(std::max<size_t>(needed, 2 * text_.capacity()));
+    larger.reserve(std::max({needed, 2 * text_.capacity(), kFirstBytes}));
     larger += text_;
     old.swap(text_);
     text_.swap(larger);
   }
+  if (entries_.capacity() == 0) entries_.reserve(kFirstEntries);
   const auto at = static_cast<uint32_t>(text_.size());
   const auto value_at = static_cast<uint32_t>(at + name.size());
-  for (const char c : name) text_.push_back(lower(c));
+  text_.append(name);
+  for (size_t i = at; i < value_at; i++) text_[i] = lower(text_[i]);
   text_.append(value);
   entries_.push_back(
       {at, static_cast<uint32_t>(name.size()), value_at, static_cast<uint32_t>(value.size())});

@@ -21,8 +21,8 @@ HttpConnection::HttpConnection(const Services& services,
       stream_(std::move(stream), services.blocks, [this] { wake(); }),
       patience_(services.alarms.make([this] { wake(); })) {
   record().source = origin_.pod->ns + "/" + origin_.pod->name;
-  record().source_address = origin_.client.to_string();
-  record().destination_address = origin_.original.to_string();
+  record().source_address = origin_.client_text;
+  record().destination_address = origin_.original_text;
   if (capture.service) record().service = capture.service->ns + "/" + capture.service->name;
   wake();
 }

@@ -55,7 +55,7 @@ Result<void> OutboundConnection::open_tunnel() {
   target.destination = to;
   target.destination_identity = workload->identity;
   target.client = capture_.client;
-  if (capture_.service) target.host = host_of(*capture_.service);
+  target.service = capture_.service;
   KS_ASSIGN(pending_, proxy::open_tunnel(services(), target,
                                          [this](Result<std::unique_ptr<hbone::Tunnel>> tunnel) {
                                            tunnel_ = std::move(tunnel);

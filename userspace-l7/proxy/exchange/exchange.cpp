@@ -58,8 +58,8 @@ Exchange::Exchange(const Services& services, const Origin& origin, http::HttpStr
   record_.source = pod_->ns + "/" + pod_->name;
   if (const auto* own = config_->identity(pod_->identity))
     record_.source_identity = "spiffe://" + own->name;
-  record_.source_address = origin_.client.to_string();
-  record_.destination_address = origin_.original.to_string();
+  record_.source_address = origin_.client_text;
+  record_.destination_address = origin_.original_text;
   auto& http = record_.http.emplace();
   http.method = request_.method;
   http.authority = request_.authority;
@@ -177,7 +177,7 @@ void Exchange::connect(const Endpoint* avoid) {
   if (!target) return on_connect_failed(target.error(), *endpoint);
   target_ = std::move(*target);
   target_->client = origin_.client;
-  target_->host = host_of(*service_);
+  target_->service = service_;
   record_.destination = target_->workload;
   if (const auto* theirs = config_->identity(target_->destination_identity))
     record_.destination_identity = "spiffe://" + theirs->name;

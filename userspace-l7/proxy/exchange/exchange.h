@@ -24,6 +24,8 @@ class Exchange {
     Endpoint client;
     Endpoint original;
     uint64_t service_id = 0;
+    std::string client_text = client.to_string();
+    std::string original_text = original.to_string();
   };
   enum class State : uint8_t {
     kWaiting,

@@ -88,9 +88,9 @@ hbone::Dialer::OnStream carried(Connector::OnStream on_stream) {
 }
 
 // The `forwarded` header of a CONNECT: for="<client>" and, for a Service, host=NAME.
-std::string forwarded_value(const Endpoint& client, const std::string& host) {
-  std::string value = "for=\"" + client.to_string() + "\"";
-  if (!host.empty()) value += ";host=" + host;
+std::string forwarded_value(const Target& target) {
+  std::string value = "for=\"" + target.client.to_string() + "\"";
+  if (target.service) value += ";host=" + host_of(*target.service);
   return value;
 }
 
@@ -111,7 +111,7 @@ Result<std::unique_ptr<hbone::Pool::Pending>> open_tunnel(const Services& servic
                            target.source->identity,
                            target.destination_identity};
   hbone::TunnelRequest request{target.destination.to_string(), {}};
-  request.headers.add("forwarded", forwarded_value(target.client, target.host));
+  request.headers.add("forwarded", forwarded_value(target));
   return services.tunnels.open(key, std::move(request), std::move(on_tunnel));
 }
 

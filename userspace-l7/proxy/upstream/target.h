@@ -22,8 +22,8 @@ struct Target {
   uint64_t destination_identity = 0;
   std::string workload;  // "namespace/pod"; empty: not in the mesh
   // The caller's to fill in:
-  Endpoint client;   // of the application's connection
-  std::string host;  // of the Service that was dialled: host_of()
+  Endpoint client;                                 // of the application's connection
+  std::shared_ptr<const config::Service> service;  // that was dialled; null: none
 
   // The client as the receiver sees it: direct traffic has an address of the receiver's family.
   Endpoint visible_client() const noexcept;

@@ -115,14 +115,18 @@ bool is_host_and_port(std::string_view text) noexcept {
 }
 
 bool is_field_value(std::string_view text) noexcept {
-  while (text.size() >= 8) {
+  const auto is_fine = [](std::string_view part) {
+    return std::all_of(part.begin(), part.end(), [](char c) { return is_value_character(c); });
+  };
+  if (text.size() < 8) return is_fine(text);
+  // Words of eight; the last one overlaps the one before.
+  for (size_t at = 0; at < text.size(); at += 8) {
+    const std::string_view part = text.substr(std::min(at, text.size() - 8), 8);
     uint64_t word;
-    std::memcpy(&word, text.data(), sizeof word);
-    if (may_hold_control(word) && !std::all_of(text.begin(), text.begin() + 8, is_value_character))
-      return false;
-    text.remove_prefix(8);
+    std::memcpy(&word, part.data(), sizeof word);
+    if (may_hold_control(word) && !is_fine(part)) return false;
   }
-  return std::all_of(text.begin(), text.end(), is_value_character);
+  return true;
 }
 
 bool is_chunk_extension(std::string_view text) noexcept {

@@ -85,7 +85,8 @@ Field classify(std::string_view name) noexcept {
   // Most names have a length that no known one has: one test, no comparison.
   if (name.size() >= 32 || (kKnownLengths >> name.size() & 1) == 0) return Field::kEndToEnd;
   for (const Known& known : kKnown)
-    if (equals_ignoring_case(known.name, name)) return known.field;
+    if (known.name.size() == name.size() && equals_ignoring_case(known.name, name))
+      return known.field;
   return Field::kEndToEnd;
 }
 
