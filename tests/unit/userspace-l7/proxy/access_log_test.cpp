@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "proxy/access_log_file.h"
 #include "proxy/stats.h"
@@ -59,6 +60,25 @@ TEST(AccessLog, APeersBytesCannotBreakTheLine) {
   const std::string line = to_json_line(evil);
   EXPECT_EQ(line.find('\n'), std::string::npos);
   EXPECT_NE(line.find(R"("detail":"a\n\"b)"), std::string::npos);
+}
+
+// The quick way and the library agree on every byte, wherever in a word it is.
+TEST(AccessLog, EscapesEveryByteAsTheLibraryDoes) {
+  for (const size_t length : {1u, 5u, 8u, 13u, 24u}) {
+    for (unsigned byte = 0; byte < 256; byte++) {
+      for (size_t at = 0; at < length; at++) {
+        AccessRecord odd;
+        odd.detail = std::string(length, 'x');
+        odd.detail[at] = static_cast<char>(byte);
+        const std::string wanted =
+            "\"detail\":" +
+            nlohmann::json(odd.detail)
+                .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
+            "}";
+        ASSERT_TRUE(to_json_line(odd).ends_with(wanted)) << byte << " at " << at;
+      }
+    }
+  }
 }
 
 TEST(AccessLog, TimesAreReadable) {
