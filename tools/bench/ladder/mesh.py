@@ -10,6 +10,8 @@ import subprocess
 import threading
 import time
 
+from ladder import sampler
+
 READY_SECONDS = 30
 
 
@@ -88,10 +90,10 @@ class Mesh:
             raise MeshError(f"{pod or node}: {command[0]}: {(done.stderr or done.stdout).strip()}")
         return done.stdout
 
-    def start(self, node, pod, *command, stdout=subprocess.DEVNULL, **where):
-        """A process in a pod that lives until down() or end()."""
+    def start(self, node, pod, *command, keep_output=False, **where):
+        """A process in a pod that lives until down() or end(); with keep_output its standard output is a pipe."""
         process = subprocess.Popen(self.argv(node, pod, *command, **where), stdin=subprocess.DEVNULL,
-                                   stdout=stdout, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
+                                   stdout=subprocess.PIPE if keep_output else subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
         self.started.append(process)
         return process
 
@@ -143,14 +145,25 @@ class Mesh:
             raise MeshError(f"lab {arguments[0]}: {(done.stderr or done.stdout).strip()}")
         return done.stdout
 
+    def pin(self, core, *processes):
+        """Every thread of these processes of the lab onto one core."""
+        pids = self.pids()
+        for process in processes:
+            sampler.pin(pids[process], core)
+
     @staticmethod
-    def wait(condition, what, seconds=READY_SECONDS):
-        """Until `condition()` holds."""
+    def holds(condition, seconds):
+        """Whether `condition()` holds before so many seconds have passed."""
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
-                raise MeshError(f"{what} after {seconds} s")
+                return False
             time.sleep(0.05)
+        return True
+
+    def wait(self, condition, what, seconds=READY_SECONDS):
+        if not self.holds(condition, seconds):
+            raise MeshError(f"{what} after {seconds} s")
 
 
 def end(process):
