@@ -146,7 +146,9 @@ class HboneExchange final : public Operation {
   }
   // Until nothing moves any more.
   void settle() {
-    while (work(client_, Measured::kClient) | work(server_, Measured::kServer)) {
+    for (bool moved = true; moved;) {
+      moved = work(client_, Measured::kClient);
+      moved |= work(server_, Measured::kServer);
     }
   }
   bool work(Node& node, Measured side) {

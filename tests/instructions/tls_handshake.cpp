@@ -16,7 +16,8 @@ class TlsHandshake final : public Operation {
   void run() override {
     start();
     while (!client_.stream->is_established() || !server_.stream->is_established()) {
-      const bool moved = advance(server_, Measured::kServer) | advance(client_, Measured::kClient);
+      bool moved = advance(server_, Measured::kServer);
+      moved |= advance(client_, Measured::kClient);
       expect(moved, "the handshake is stuck");
     }
     end(client_, Measured::kClient);
