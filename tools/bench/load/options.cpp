@@ -51,6 +51,12 @@ constexpr const char* kFooter =
     "      --seconds 5 --ca ca.pem --cert me.pem --key me.key --server-name cart\n"
     "  keelson-load --url http://10.0.0.1:8080/ --connections 1000 --closed --idle-hold 30";
 
+// A range whose text stays out of the help; an error still names it.
+template <class Number>
+CLI::Validator within(Number least, Number most) {
+  return CLI::Range(least, most).description("");
+}
+
 // What the words of the command line say, before it is judged as a whole.
 struct Raw {
   std::string url;
@@ -61,7 +67,10 @@ struct Raw {
 
 void add_what(CLI::App& cli, Raw& raw, Options& options) {
   const char* group = "What is sent";
-  cli.add_option("--url", raw.url, "http[s]://HOST[:PORT][/PATH]")->required()->group(group);
+  cli.add_option("--url", raw.url, "http[s]://HOST[:PORT][/PATH]")
+      ->type_name("URL")
+      ->required()
+      ->group(group);
   cli.add_option("--connect", options.connect, "connect there instead of to the URL's host")
       ->type_name("ADDR:PORT")
       ->group(group);
@@ -71,7 +80,7 @@ void add_what(CLI::App& cli, Raw& raw, Options& options) {
       ->group(group);
   cli.add_option("--body", options.body_bytes, "POST with a body of so many bytes [GET, none]")
       ->type_name("BYTES")
-      ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 30))
+      ->check(within(uint64_t{0}, uint64_t{1} << 30))
       ->group(group);
   auto* http1 = cli.add_flag("--http1", raw.is_http1, "HTTP/1.1 (the default)")->group(group);
   cli.add_flag("--http2", raw.is_http2, "HTTP/2; without TLS by prior knowledge")
@@ -82,30 +91,37 @@ void add_what(CLI::App& cli, Raw& raw, Options& options) {
 void add_how(CLI::App& cli, Raw& raw, Options& options) {
   const char* group = "How and how long";
   cli.add_option("--connections", options.connections, "connections")
+      ->type_name("N")
       ->required()
-      ->check(CLI::Range(size_t{1}, kConnectionsMax))
+      ->check(within(size_t{1}, kConnectionsMax))
       ->group(group);
   cli.add_option("--streams", raw.streams, "HTTP/2: requests at once on each connection [1]")
-      ->check(CLI::Range(size_t{1}, kStreamsMax))
+      ->type_name("N")
+      ->check(within(size_t{1}, kStreamsMax))
       ->group(group);
   auto* closed = cli.add_flag("--closed", raw.is_closed, "closed loop")->group(group);
   cli.add_option("--rate", raw.rate, "open loop: requests a second, in total")
-      ->check(CLI::Range(0.001, kRateMax))
+      ->type_name("R")
+      ->check(within(0.001, kRateMax))
       ->excludes(closed)
       ->group(group);
   cli.add_option("--seconds", raw.seconds,
                  "the measured window [60 with --requests or --idle-hold, which end it]")
-      ->check(CLI::Range(0.001, kSecondsMax))
+      ->type_name("S")
+      ->check(within(0.001, kSecondsMax))
       ->group(group);
   cli.add_option("--warmup", options.warmup, "seconds before the window: sent, not counted [0]")
-      ->check(CLI::Range(0.0, kSecondsMax))
+      ->type_name("S")
+      ->check(within(0.0, kSecondsMax))
       ->group(group);
   cli.add_option("--requests", options.requests_max, "stop after so many counted requests")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 40))
+      ->type_name("N")
+      ->check(within(uint64_t{1}, uint64_t{1} << 40))
       ->group(group);
   cli.add_option("--patience", options.patience,
                  "seconds to wait for connections at the start and for answers at the end")
-      ->check(CLI::Range(0.0, kSecondsMax))
+      ->type_name("S")
+      ->check(within(0.0, kSecondsMax))
       ->capture_default_str()
       ->group(group);
   cli.add_flag("--new-connection-each", options.is_connection_each,
@@ -114,24 +130,31 @@ void add_how(CLI::App& cli, Raw& raw, Options& options) {
   cli.add_option("--idle-hold", options.idle_hold,
                  "one request on each connection, then print \"holding\" on standard error and "
                  "hold them so many seconds")
-      ->check(CLI::Range(0.0, kSecondsMax))
+      ->type_name("S")
+      ->check(within(0.0, kSecondsMax))
       ->group(group);
   cli.add_option("--json", options.json, "file of the report, - for standard output")
+      ->type_name("FILE")
       ->capture_default_str()
       ->group(group);
 }
 
 void add_tls(CLI::App& cli, Options& options) {
   const char* group = "TLS (https URLs)";
-  cli.add_option("--ca", options.ca, "PEM file of trusted roots [the system's]")->group(group);
+  cli.add_option("--ca", options.ca, "PEM file of trusted roots [the system's]")
+      ->type_name("FILE")
+      ->group(group);
   auto* certificate =
       cli.add_option("--cert", options.certificate, "PEM file: our certificate, then its chain")
+          ->type_name("FILE")
           ->group(group);
-  auto* key = cli.add_option("--key", options.key, "PEM file of our key")->group(group);
+  auto* key =
+      cli.add_option("--key", options.key, "PEM file of our key")->type_name("FILE")->group(group);
   certificate->needs(key);
   key->needs(certificate);
   cli.add_option("--server-name", options.server_name,
                  "SNI, and the name the certificate must carry [the URL's host]")
+      ->type_name("NAME")
       ->group(group);
 }
 
