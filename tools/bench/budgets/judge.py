@@ -2,13 +2,14 @@
 
 A file: {"measured_with": {name: version}, "operations": {name: {"instructions": figure, "why": reason}}}.
 The margins are not the same: what costs more than 3 % fails soon; what costs less fails only where it is certainly no
-noise (two runs differ by less than 0.5 %), because then the budget has to follow.
+noise, because then the budget has to follow. Two runs differ by less than 1 %: signatures are random, and the access
+log's thread lives in real time.
 """
 from dataclasses import dataclass
 
 OVER = 0.03
 UNDER = 0.05
-NOISE = 0.005  # what update() does not rewrite a figure for
+NOISE = 0.01  # what update() does not rewrite a figure for
 
 FINE, OVER_BUDGET, UNDER_BUDGET, NO_BUDGET, NOT_MEASURED, NO_REASON = (
     "fine", "OVER BUDGET", "lower the budget: --update", "NO BUDGET: --update, then say why", "NOT MEASURED",

@@ -51,9 +51,9 @@ class Updates(unittest.TestCase):
 
     def test_noise_rewrites_nothing_on_the_same_ground(self):
         before = budgets(match=1000)
-        self.assertEqual(before, judge.update({"match": 1005}, dict(GROUND), before))
+        self.assertEqual(before, judge.update({"match": 1010}, dict(GROUND), before))
         other = {**GROUND, "libc": "2.41"}
-        self.assertEqual(1005, judge.update({"match": 1005}, other, before)["operations"]["match"]["instructions"])
+        self.assertEqual(1010, judge.update({"match": 1010}, other, before)["operations"]["match"]["instructions"])
 
     def test_what_is_no_longer_measured_goes(self):
         self.assertEqual(["match"], list(judge.update({"match": 1}, GROUND, budgets(match=1, gone=2))["operations"]))
