@@ -80,24 +80,24 @@ class Running:
     client_namespace: str
     client_connect: str  # ADDRESS:PORT in the client's namespace
     client_url: str = f"http://{HOST}"  # a path follows
-    processes: list = field(default_factory=list)  # node A first
+    processes: dict = field(default_factory=dict)  # node (0 is A) -> process
 
     @property
     def pids(self):
         """Of every process, node A first; what works beside them are their threads."""
-        return [process.pid for process in self.processes]
+        return [self.processes[node].pid for node in sorted(self.processes)]
 
     def add(self, node, namespace, words, core):
         with open(self.folder / "ab"[node] / "log", "wb") as log:
-            self.processes.insert(0, subprocess.Popen(
+            self.processes[node] = subprocess.Popen(
                 ["ip", "netns", "exec", namespace, "setpriv", "--pdeathsig", "KILL", "taskset", "-c", str(core),
-                 *words], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT))
+                 *words], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
 
     def wait_ready(self):
         """Until a request through it was answered 200."""
         deadline = time.monotonic() + READY_SECONDS
         seen = ""
-        while all(process.poll() is None for process in self.processes):
+        while all(process.poll() is None for process in self.processes.values()):
             seen = self.ask("/1k")
             if seen == "200":
                 return
@@ -121,10 +121,10 @@ class Running:
 
     def stop(self):
         """Ends every process; asks first. Nothing is left to wait for."""
-        for process in self.processes:
+        for process in self.processes.values():
             if process.poll() is None:
                 process.terminate()
-        for process in self.processes:
+        for process in self.processes.values():
             try:
                 process.wait(3)
             except subprocess.TimeoutExpired:
