@@ -100,8 +100,8 @@ class Pair(PeerCase):
     def suites(self, peer, said):
         """What node B insists on; with Envoy, which leaves that to the client, what node A got."""
         if peer.program == "envoy":
-            return sorted(set(re.findall(r"^cluster\.[\w-]+\.ssl\.ciphers\.(\w+): [1-9]", self.bed.page(A, PORT + 2, "/stats"),
-                                         re.MULTILINE)))
+            page = self.bed.page(A, PORT + 2, "/stats")
+            return sorted(set(re.findall(r"^cluster\.[\w-]+\.ssl\.ciphers\.(\w+): [1-9]", page, re.MULTILINE)))
         return re.findall(r"Ciphersuite: (\w+)", said)
 
     def check_b_refuses(self, peer):

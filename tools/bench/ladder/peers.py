@@ -163,7 +163,7 @@ PEERS = (
     Peer("nginx-pair", "nginx", "pair", "http", "http/1.1", (("nginx-http-a.conf",), ("nginx-http-b.conf",)),
          "A compares the DNS name, B no name: any certificate of the authority. Counts per server, not per service."),
     Peer("stunnel-pair", "stunnel", "pair", "l4", "", (("stunnel-a.conf",), ("stunnel-b.conf",)),
-         "Both compare the DNS name. A thread per connection, on one core; counts nothing."),
+         "Both compare the DNS name. A thread per connection, on one core, whose run time goes with it; counts nothing."),
     Peer("envoy-http-pair", "envoy", "pair", "http", "h2", (("envoy-http-a.yaml",), ("envoy-http-b.yaml",))),
     Peer("envoy-hbone-pair", "envoy", "pair", "l4", "h2", (("envoy-hbone-a.yaml",), ("envoy-hbone-b.yaml",))),
 )
