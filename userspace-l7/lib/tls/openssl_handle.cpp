@@ -6,6 +6,10 @@
 
 namespace keelson::tls {
 
+void clear_openssl_errors() noexcept {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
 std::string take_openssl_error() {
   const unsigned long code = ERR_get_error();
   ERR_clear_error();

@@ -209,7 +209,7 @@ Result<ReadResult> TlsStream::read_record(std::span<std::byte> into) {
     find_lower_end();
     return ReadResult::eof();
   }
-  ERR_clear_error();
+  clear_openssl_errors();
   SSL* ssl = session_->ssl();
   size_t got = 0;
   const int result = SSL_read_ex(ssl, into.data(), into.size(), &got);
@@ -262,7 +262,7 @@ Result<size_t> TlsStream::encrypt_some(BufferChain& from) {
   if (plain.size() < kRecordBytesMax && from.view_count() > 1)
     plain = std::span(gathered).first(from.copy_to(gathered));
   plain = plain.first(std::min(plain.size(), kRecordBytesMax));
-  ERR_clear_error();
+  clear_openssl_errors();
   size_t written = 0;
   if (SSL_write_ex(session_->ssl(), plain.data(), plain.size(), &written) != 1)
     return broken(session_->take_error());
@@ -280,7 +280,7 @@ Result<void> TlsStream::shutdown_write() {
 }
 
 Result<void> TlsStream::send_close_notify() {
-  ERR_clear_error();
+  clear_openssl_errors();
   // 0: sent, the peer's is not here yet; reading goes on (RFC 8446 6.1).
   if (SSL_shutdown(session_->ssl()) < 0) return broken(session_->take_error());
   is_close_sent_ = true;

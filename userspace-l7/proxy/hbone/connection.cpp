@@ -98,7 +98,7 @@ void Connection::start_expiry_alarm() {
 
 Result<void> Connection::receive(size_t budget_bytes, size_t& moved) {
   std::array<std::byte, kBlockBytes> buffer;
-  while (!is_peer_ended_) {
+  while (can_read_ && !is_peer_ended_) {
     if (moved >= budget_bytes) {
       wake();
       return {};
@@ -110,7 +110,8 @@ Result<void> Connection::receive(size_t budget_bytes, size_t& moved) {
       return {};
     }
     if (!read) return Failure(read.error());
-    if (read->is_would_block()) return {};
+    can_read_ = !read->is_would_block();
+    if (!can_read_) return {};
     if (read->is_eof()) return take_peer_end();
     moved += read->bytes;
     is_heard_ = true;

@@ -131,7 +131,10 @@ class Connection : public Runnable, private h2::Sink, private io::StreamObserver
   void on_goaway(h2::StreamId last, h2::ErrorCode code) override;
   void on_ping_answered() override;
   // io::StreamObserver, of the TLS stream
-  void on_readable() noexcept override { wake(); }
+  void on_readable() noexcept override {
+    can_read_ = true;
+    wake();
+  }
   void on_writable() noexcept override { wake(); }
 
   const Environment environment_;
@@ -152,6 +155,7 @@ class Connection : public Runnable, private h2::Sink, private io::StreamObserver
   uint64_t pings_sent_ = 0;
   uint64_t pings_answered_ = 0;
   uint64_t drain_ping_ = 0;  // number of the PING that follows the first GOAWAY; 0: none
+  bool can_read_ = true;     // the TLS stream has not said otherwise
   bool is_begun_ = false;    // the handshake
   bool is_alarm_due_ = false;
   bool is_expired_ = false;  // own certificate or the peer's

@@ -254,6 +254,7 @@ Result<void> Session::feed(std::span<const std::byte> bytes) {
 }
 
 Result<void> Session::drain(BufferChain& out, size_t bytes_max) {
+  if (!peer_error_ && !wants_write()) return {};
   out_ = &out;
   out_bytes_max_ = bytes_max;
   const int status = nghttp2_session_send(session_);
