@@ -36,7 +36,10 @@ struct Http2Connection::Callbacks {
 
   static int on_frame(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     Http2Connection& self = of(user);
-    if (frame->hd.type == NGHTTP2_GOAWAY) self.is_last_ = true;
+    if (frame->hd.type == NGHTTP2_GOAWAY) {
+      if (frame->goaway.error_code != NGHTTP2_NO_ERROR) return NGHTTP2_ERR_CALLBACK_FAILURE;
+      self.is_last_ = true;
+    }
     if (frame->hd.type == NGHTTP2_SETTINGS)
       self.streams_max_ = std::min<size_t>(
           self.streams_.size(),

@@ -170,6 +170,43 @@ TEST(LoadClient, SpeaksHttp2InTheClear) {
   EXPECT_EQ(open.errors(), 0u);
 }
 
+TEST(LoadClient, AGoawayEndsAConnectionInGoodOrder) {
+  LoadServer server([](Channel& channel) { serve_http2_until_goaway(channel, 5, 0); });
+  const Outcome outcome = run_load(
+      {"--url", url(server), "--connections", "1", "--closed", "--http2", "--requests", "20"});
+  ASSERT_EQ(outcome.code, 0) << outcome.error;
+  EXPECT_EQ(outcome.report["ok"], 20);
+  EXPECT_EQ(outcome.errors(), 0u);
+  EXPECT_GE(outcome.report["connections_opened"], 4);
+}
+
+TEST(LoadClient, AGoawayThatNamesAnErrorIsAProtocolError) {
+  constexpr uint32_t kEnhanceYourCalm = 11;
+  LoadServer server(
+      [](Channel& channel) { serve_http2_until_goaway(channel, 5, kEnhanceYourCalm); });
+  const Outcome outcome = run_load(
+      {"--url", url(server), "--connections", "1", "--closed", "--http2", "--requests", "20"});
+  EXPECT_EQ(outcome.report["requests"], 20);
+  EXPECT_EQ(outcome.report["ok"], 16);
+  EXPECT_EQ(outcome.report["errors"]["protocol"], 4);
+}
+
+// The kernel refuses a broadcast address before connect() returns, as a hook of the mesh may too.
+TEST(LoadClient, ARefusalByTheKernelAtOnceIsCountedOnceForEachRequest) {
+  for (const std::vector<std::string>& loop :
+       {std::vector<std::string>{"--closed"}, {"--rate", "10000"}}) {
+    std::vector<std::string> arguments{
+        "--url", "http://255.255.255.255:80/", "--requests", "100", "--connections",
+        "2",     "--new-connection-each"};
+    arguments.insert(arguments.end(), loop.begin(), loop.end());
+    const Outcome outcome = run_load(arguments);
+    ASSERT_EQ(outcome.code, 0) << outcome.error;
+    EXPECT_EQ(outcome.report["requests"], 100);
+    EXPECT_EQ(outcome.report["errors"]["connect"], 100);
+    EXPECT_EQ(outcome.errors(), 100u);
+  }
+}
+
 // A mesh's root, a server's and a client's certificate as files.
 class LoadTls : public testing::Test {
  protected:
