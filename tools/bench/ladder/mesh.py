@@ -45,7 +45,8 @@ class Mesh:
             [self.bin / "lab", "--prefix", self.prefix, "supervise", "--nodes", ",".join(self.nodes), *self.options,
              "--manifests", manifests, "--report-fd", str(report_write), "--lifeline-fd", str(lifeline_read)],
             pass_fds=(report_write, lifeline_read), start_new_session=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=os.environ | {"KEELSON_BIN": str(self.bin)})  # also where that is a folder of links
         threading.Thread(target=supervisor.wait, daemon=True).start()  # no zombie for `lab down` to wait for
         os.close(report_write)
         os.close(lifeline_read)
@@ -91,9 +92,10 @@ class Mesh:
         return done.stdout
 
     def start(self, node, pod, *command, keep_output=False, **where):
-        """A process in a pod that lives until down() or end(); with keep_output its standard output is a pipe."""
+        """A process in a pod that lives until down() or end(); with keep_output its standard output and error are pipes."""
+        stream = subprocess.PIPE if keep_output else subprocess.DEVNULL
         process = subprocess.Popen(self.argv(node, pod, *command, **where), stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE if keep_output else subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
+                                   stdout=stream, stderr=stream, text=True, start_new_session=True)
         self.started.append(process)
         return process
 
@@ -174,5 +176,6 @@ def end(process):
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    if process.stdout:
-        process.stdout.close()
+    for stream in (process.stdout, process.stderr):
+        if stream:
+            stream.close()

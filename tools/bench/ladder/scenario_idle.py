@@ -1,0 +1,78 @@
+"""idle: what 1,000 connections between one pod pair on two nodes hold at each side's proxy once they have had one answer.
+
+Each round begins with proxies that were just started, so that memory which an earlier round left free does not
+count for less. Kernel memory is of the whole machine and only told in a note. Blocking.
+"""
+from ladder import memory, stats
+from ladder.crossing import FAR, NEAR, Crossing, ended
+from ladder.mesh import MeshError
+
+NAME = "idle"
+DESCRIPTION = "1,000 idle connections between one pod pair across nodes: memory of both proxies"
+PREFIX = "keelson-lab-idle"
+CONNECTIONS = 1000
+ROUNDS = {"quick": 3, "full": 7}
+HOLD = 2  # seconds; memory is read while they last
+SIDES = {"client": NEAR, "server": FAR}
+VARIANTS = {"l4": "{}-side", "l7": "{}-l7"}  # Service -> name of the line
+PAIRS_WHY = "a scenario with 60 pods and 900 tunnels is not built"
+
+
+def restart_proxies(mesh):
+    before = mesh.pids()
+    for node in SIDES.values():
+        mesh.lab("kill", "proxy", node)
+
+    def are_new():
+        now = mesh.pids()
+        return all(now.get(f"proxy@{node}", before[f"proxy@{node}"]) != before[f"proxy@{node}"] and mesh.is_whole(node)
+                   for node in SIDES.values())
+
+    mesh.wait(are_new, "the proxies are not back")
+
+
+def private(crossing):
+    pids = crossing.mesh.pids()
+    return {side: memory.private(pids[f"proxy@{node}"]) for side, node in SIDES.items()}
+
+
+def wait_holding(process):
+    for line in process.stderr:
+        if "holding" in line:
+            return
+    raise MeshError("keelson-load does not hold its connections")
+
+
+def one_round(crossing, service):
+    """(side -> MiB, MiB of the kernel's slab) that the connections add."""
+    restart_proxies(crossing.mesh)
+    crossing.load("client", service, "--connections", 1, "--closed", "--requests", 1)
+    before, slab = private(crossing), memory.slab()
+    load = crossing.start_load("client", service, "--connections", CONNECTIONS, "--closed", "--idle-hold", HOLD)
+    wait_holding(load)
+    after, slab_after = private(crossing), memory.slab()
+    report = ended(load)
+    if report["ok"] < CONNECTIONS:
+        raise MeshError(f"{report['ok']} of {CONNECTIONS} connections had an answer: {report['errors']}")
+    return {side: after[side] - before[side] for side in SIDES}, slab_after - slab
+
+
+def to_lines(service, rounds):
+    def line(side):
+        variant = VARIANTS[service].format(side)
+        return {"id": f"{NAME}/{variant}/mib", "group": NAME, "variant": variant, "connections": CONNECTIONS,
+                "metric": "mib", "unit": "MiB", "samples": [added[side] for added, _ in rounds]}
+    return [line(side) for side in SIDES]
+
+
+def run(bench):
+    lines = []
+    with Crossing(bench, PREFIX, {"client": "shop"}) as crossing:
+        for service in VARIANTS:
+            rounds = [one_round(crossing, service) for _ in range(ROUNDS[bench.mode.name])]
+            lines += to_lines(service, rounds)
+            slab = stats.quantile(sorted(kernel for _, kernel in rounds), 0.5)
+            bench.note(f"{NAME}: {service}: the kernel's slab grows by {slab:.1f} MiB for {CONNECTIONS} connections, "
+                       "client, proxies and origin together")
+    bench.miss(f"{NAME}/pairs900", PAIRS_WHY)
+    return lines
