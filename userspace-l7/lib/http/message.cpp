@@ -78,6 +78,11 @@ HeaderView HeaderList::operator[](size_t index) const noexcept {
 }
 
 void HeaderList::add(std::string_view name, std::string_view value) {
+  is_sound_ = false;
+  add_sound(name, value);
+}
+
+void HeaderList::add_sound(std::string_view name, std::string_view value) {
   const size_t needed = text_.size() + name.size() + value.size();
   KS_ASSERT(needed <= UINT32_MAX);
   std::string old;  // keeps views into this list alive while the text moves
@@ -126,6 +131,7 @@ void HeaderList::clear() noexcept {
   text_.clear();
   entries_.clear();
   bytes_ = 0;
+  is_sound_ = true;
 }
 
 bool HeaderList::name_is(const Entry& entry, std::string_view name) const noexcept {

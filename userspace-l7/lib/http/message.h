@@ -53,6 +53,11 @@ class HeaderList {
 
   // Appends; the name is lower-cased, the value taken as it is. Both may point into this list.
   void add(std::string_view name, std::string_view value);
+  // The same for a field that its codec has judged: the name a token that concerns more than one
+  // hop, no control character in the value.
+  void add_sound(std::string_view name, std::string_view value);
+  // All of them were added so: a writer need not judge them again.
+  bool is_sound() const noexcept { return is_sound_; }
   // Replaces every value of `name` by one, at the place of the first.
   void set(std::string_view name, std::string_view value);
   size_t remove(std::string_view name);
@@ -78,6 +83,7 @@ class HeaderList {
   std::string text_;  // names and values back to back: two allocations for a whole list
   std::vector<Entry> entries_;
   size_t bytes_ = 0;
+  bool is_sound_ = true;
 };
 
 enum class Version : uint8_t { kHttp10, kHttp11, kHttp2 };

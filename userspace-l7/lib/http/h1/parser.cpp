@@ -270,7 +270,7 @@ Result<void> Parser::on_header_line(std::string_view line) {
     case Field::kImpersonator:
       return refuse(Reason::http_bad_header, "underscore variant of a framing field");
     case Field::kEndToEnd:
-      head_.headers.add(field.name, field.value);
+      head_.headers.add_sound(field.name, field.value);
       return {};
   }
   return {};

@@ -73,7 +73,7 @@ Result<void> check(const MessageHead& head, BodyKind body) {
   } else if (head.status < 100 || head.status > 599) {
     return bad_message("status is not between 100 and 599");
   }
-  return check_fields(head.headers);
+  return head.headers.is_sound() ? Result<void>() : check_fields(head.headers);
 }
 
 void put_start_line(Cursor& out, const MessageHead& head) noexcept {
@@ -111,7 +111,7 @@ size_t put_head(char* at, const MessageHead& head, BodyKind body,
   Cursor out(at);
   put_start_line(out, head);
   for (const HeaderView field : head.headers)
-    if (classify(field.name) == Field::kEndToEnd)
+    if (head.headers.is_sound() || classify(field.name) == Field::kEndToEnd)
       out.put(field.name).put(": ").put(field.value).put("\r\n");
   if (head.is_request() && head.expects_continue) out.put("expect: 100-continue\r\n");
   put_framing(out, head, body);

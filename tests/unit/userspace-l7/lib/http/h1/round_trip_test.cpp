@@ -1,6 +1,8 @@
 // What is accepted comes out in normal form, and what is written parses to the same message again.
 #include <gtest/gtest.h>
 
+#include "http/h1/characters.h"
+#include "http/h1/fields.h"
 #include "http/h1/writer.h"
 #include "recorder.h"
 
@@ -209,6 +211,14 @@ TEST(Writer, RefusesWhatWouldSmuggleALine) {
     return !result && result.error().reason == Reason::http_bad_message && out.empty();
   };
   EXPECT_TRUE(refused([](MessageHead& h) { h.headers.add("x", "a\r\nb: c"); }));
+  EXPECT_TRUE(refused([](MessageHead& h) {
+    h.headers.add_sound("x", "a");  // as from the parser; then a filter
+    h.headers.add("y", "a\r\nb: c");
+  }));
+  EXPECT_TRUE(refused([](MessageHead& h) {
+    h.headers.add_sound("x", "a");
+    h.headers.set("x", "a\r\nb: c");
+  }));
   EXPECT_TRUE(refused([](MessageHead& h) { h.headers.add("x y", "a"); }));
   EXPECT_TRUE(refused([](MessageHead& h) { h.headers.add("", "a"); }));
   EXPECT_TRUE(refused([](MessageHead& h) { h.target = "/ HTTP/1.1\r\nx: y"; }));
@@ -240,6 +250,39 @@ TEST(Writer, WritesHeadsLargerThanABlock) {
   head.headers.add("x", large);
   ASSERT_TRUE(write_head(out, head, BodyKind::kLength));
   EXPECT_EQ(out.to_string(), "HTTP/1.1 200 OK\r\nx: " + large + "\r\ncontent-length: 0\r\n\r\n");
+}
+
+TEST(HeaderList, IsSoundUntilSomebodyElseAdds) {
+  HeaderList list;
+  list.add_sound("a", "1");
+  list.add_sound("b", "2");
+  list.remove("a");
+  EXPECT_TRUE(list.is_sound());
+  const HeaderList copy = list;
+  list.set("b", "3");
+  EXPECT_FALSE(list.is_sound());
+  EXPECT_TRUE(copy.is_sound());
+  list.clear();
+  EXPECT_TRUE(list.is_sound());
+  list.add("c", "4");
+  EXPECT_FALSE(list.is_sound());
+}
+
+// What the parser calls sound, the writer puts on the wire unseen.
+TEST(Parser, CallsOnlyFieldsSoundThatTheWriterWouldTake) {
+  const Outcome outcome = parse_whole(
+      kRequests,
+      "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nTE: trailers\r\n"
+      "X-Plain:  v \r\nX-Empty:\r\nX-Bytes: \xc3\xa9\t~\r\n\r\n");
+  ASSERT_TRUE(outcome.complete);
+  const HeaderList& fields = outcome.messages.at(0).head.headers;
+  EXPECT_TRUE(fields.is_sound());
+  EXPECT_EQ(fields.size(), 3u);
+  for (const HeaderView field : fields) {
+    EXPECT_TRUE(is_token(field.name));
+    EXPECT_TRUE(is_field_value(field.value));
+    EXPECT_EQ(classify(field.name), Field::kEndToEnd);
+  }
 }
 
 TEST(HeaderList, KeepsOrderIgnoresCaseAndSurvivesItsOwnViews) {
