@@ -147,6 +147,20 @@ class Mesh:
             raise MeshError(f"lab {arguments[0]}: {(done.stderr or done.stdout).strip()}")
         return done.stdout
 
+    def restart_proxies(self):
+        """Returns when every node has a new proxy that its agent knows."""
+        before = self.pids()
+        proxies = [f"proxy@{node}" for node in self.nodes]
+        for node in self.nodes:
+            self.lab("kill", "proxy", node)
+
+        def are_new():
+            now = self.pids()
+            return all(now.get(proxy, before[proxy]) != before[proxy] for proxy in proxies) and \
+                all(self.is_whole(node) for node in self.nodes)
+
+        self.wait(are_new, "the proxies are not back")
+
     def pin(self, core, *processes):
         """Every thread of these processes of the lab onto one core."""
         pids = self.pids()
