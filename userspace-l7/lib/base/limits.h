@@ -46,12 +46,13 @@ inline constexpr size_t kHttpOutBytesMax = 65536;
 // HTTP/1: 1xx answers before the final one. More: `http_informational_storm`.
 inline constexpr int kHttpInformationalMax = 16;
 
-// Proxy: bytes that one scheduler turn spends before the loop looks at its events again.
-inline constexpr size_t kTurnBytes = 1u << 20;
+// Proxy: bytes that one scheduler turn spends before the loop looks at its events again: some 150 us,
+// which is what a tenant that does little waits behind one that floods.
+inline constexpr size_t kTurnBytes = 256u << 10;
 // Proxy: what a tenant may spend per round of the scheduler; its debt carries over.
 inline constexpr size_t kTenantQuantumBytes = 64u << 10;
-// Proxy: what a run costs at least, so that a tenant of empty runs still pays.
-inline constexpr size_t kRunCostBytesMin = 1024;
+// Proxy: what a run costs at least: some 10 us of system calls, in which 16 KiB are moved.
+inline constexpr size_t kRunCostBytesMin = 16u << 10;
 // Proxy: TLS handshakes begun per turn of a worker. More wait for the next turn.
 inline constexpr int kHandshakesPerTurn = 8;
 // Proxy: bytes that wait in one direction of a relayed connection. More: it stops reading.
