@@ -20,6 +20,7 @@
 #include "io/poll.h"
 #include "io/signal.h"
 #include "io/timer.h"
+#include "last_good_saver.h"
 #include "link/hold_client.h"
 #include "model/store.h"
 #include "proxy_side.h"
@@ -34,6 +35,8 @@ constexpr std::chrono::milliseconds kSelfCheckInterval{5000};
 constexpr std::chrono::milliseconds kHoldWatchInterval{200};
 constexpr std::chrono::milliseconds kSweepInterval{60000};
 constexpr std::chrono::seconds kTupleAgeMax{200};  // above the SYN retries of 180 s
+// Copies on disk are for a later restart: first what changed is enforced, and a burst is one save.
+constexpr std::chrono::milliseconds kSaveDelay{200};
 
 Result<uint64_t> own_netns_cookie() {
   const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -82,6 +85,7 @@ class App::Parts {
         counters_(std::move(counters)),
         socket_map_(std::move(socket_map)),
         hold_(options.hold_socket),
+        saver_(options.state_dir),
         source_(source_folders(options)),
         enrolment_(hold_, *loader_, clock_, {.grace = options.enrolment_grace}),
         proxies_(loop_, clock_, hold_,
@@ -104,6 +108,7 @@ class App::Parts {
         api_(state_, flows_),
         server_(loop_, api_),
         reconcile_timer_(loop_, [this] { reconcile(); }),
+        save_timer_(loop_, [this] { save(); }),
         self_check_timer_(loop_, [this] { self_check(); }),
         hold_timer_(loop_, [this] { watch_hold(); }),
         sweep_timer_(loop_, [this] { sweep(); }),
@@ -129,7 +134,10 @@ class App::Parts {
     return {};
   }
 
-  void run() { loop_.run(); }
+  void run() {
+    loop_.run();
+    if (save_timer_.is_active()) save();
+  }
 
  private:
   Result<void> listen() {
@@ -204,8 +212,7 @@ class App::Parts {
     }
     const bool changed = store_.apply_batch(std::move(files), gone);
     readiness_.mark_unknown_content(store_.unknown_content());
-    if (auto saved = store_.save_last_good(options_.state_dir); !saved)
-      spdlog::error("component=model msg=\"{}\"", saved.error().message());
+    if (!save_timer_.is_active()) save_timer_.start(kSaveDelay);
     if (changed || !reconciler_.has_applied()) reconcile_timer_.start({});
   }
 
@@ -218,6 +225,10 @@ class App::Parts {
       const auto delay = std::chrono::ceil<std::chrono::milliseconds>(*next - clock_.now());
       reconcile_timer_.start(std::max(delay, std::chrono::milliseconds(1)));
     }
+  }
+
+  void save() {
+    if (!is_fenced()) saver_.save(store_.last_good_copies());
   }
 
   // A newer agent owns the node: this one only answers questions until it is stopped.
@@ -268,6 +279,7 @@ class App::Parts {
   Fd socket_map_;
   link::HoldClient hold_;
   model::Store store_;
+  LastGoodSaver saver_;
   source::DirectorySource source_;
   pods::Enrolment enrolment_;
   ProxySide proxies_;
@@ -282,7 +294,7 @@ class App::Parts {
   admin::HttpServer server_;
   std::unique_ptr<datapath::FlowEvents> events_;
   std::optional<io::Poll> events_poll_, source_poll_;
-  io::Timer reconcile_timer_, self_check_timer_, hold_timer_, sweep_timer_;
+  io::Timer reconcile_timer_, save_timer_, self_check_timer_, hold_timer_, sweep_timer_;
   io::Signal terminated_, interrupted_;
 };
 

@@ -1,5 +1,7 @@
-// The Store's copies on disk. One file an object: {"file": ..., "line": ..., "object": ...} in one
-// line of JSON, named by the object's id, so that names of any length and characters are safe.
+// One file an object: {"file": ..., "line": ..., "object": ...} in one line of JSON, named by the
+// object's id, so that names of any length and characters are safe.
+#include "model/last_good.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -24,22 +26,29 @@ using document::Value;
 
 constexpr std::string_view kSuffix = ".json";
 
-Result<void> write_file(const std::string& dir, const std::string& name, std::string_view text) {
-  const std::string temporary = dir + "/." + name + ".new";
-  const Fd fd(
-      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd) return fail_errno(Reason::io_error, errno, temporary);
+std::string temporary_name(const std::string& dir, const std::string& name) {
+  return dir + "/." + name + ".new";
+}
+
+Result<void> write_temporary(const std::string& dir, const std::string& name,
+                             std::string_view text) {
+  const std::string path = temporary_name(dir, name);
+  const Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd) return fail_errno(Reason::io_error, errno, path);
   while (!text.empty()) {
     const ssize_t written = ::write(fd.get(), text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return fail_errno(Reason::io_error, errno, temporary);
+    if (written < 0) return fail_errno(Reason::io_error, errno, path);
     text.remove_prefix(static_cast<size_t>(written));
   }
-  // After a power loss an empty copy would be worse than the old one.
-  if (::fsync(fd.get()) != 0) return fail_errno(Reason::io_error, errno, temporary);
-  const std::string final_name = dir + "/" + name;
-  if (::rename(temporary.c_str(), final_name.c_str()) != 0)
-    return fail_errno(Reason::io_error, errno, final_name);
+  return {};
+}
+
+// After a power loss an empty copy would be worse than the old one. One call for all of them: an
+// fsync() of each of a thousand took seconds.
+Result<void> sync_folder(const std::string& dir) {
+  const Fd fd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd || ::syncfs(fd.get()) != 0) return fail_errno(Reason::io_error, errno, dir);
   return {};
 }
 
@@ -78,40 +87,62 @@ std::string copy_text(const SourceRef& where, const std::string& object) {
 
 }  // namespace
 
-Result<void> Store::save_last_good(const std::string& dir) {
-  std::map<std::string, std::string> wanted;
+Copies Store::last_good_copies() {
+  Copies copies;
   for (const auto& [key, claim] : elect_owners())
     if (claim->good && !claim->good->text.empty()) {
       const SourceRef& where = std::visit(
           [](const auto& o) -> const SourceRef& { return o->meta.where; }, claim->good->object);
-      wanted[fmt::format("{:016x}", content_id(key.to_string())) + std::string(kSuffix)] =
+      copies[fmt::format("{:016x}", content_id(key.to_string())) + std::string(kSuffix)] =
           copy_text(where, claim->good->text);
     }
-  if (::mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST)
-    return fail_errno(Reason::io_error, errno, dir);
-  KS_ASSIGN(const std::set<std::string> present, list_copies(dir));
-  for (const auto& [name, text] : wanted) {
-    const auto saved = saved_.find(name);
-    if (saved != saved_.end() && saved->second == text && present.contains(name)) continue;
-    KS_TRY(write_file(dir, name, text));
-    saved_[name] = text;
+  return copies;
+}
+
+Result<void> LastGoodFolder::save(const Copies& wanted) {
+  if (::mkdir(dir_.c_str(), 0700) != 0 && errno != EEXIST)
+    return fail_errno(Reason::io_error, errno, dir_);
+  KS_ASSIGN(const std::set<std::string> present, list_copies(dir_));
+  KS_ASSIGN(const std::set<std::string> changed, write_changed(wanted, present));
+  if (!changed.empty()) KS_TRY(sync_folder(dir_));
+  for (const std::string& name : changed) {
+    const std::string final_name = dir_ + "/" + name;
+    if (::rename(temporary_name(dir_, name).c_str(), final_name.c_str()) != 0)
+      return fail_errno(Reason::io_error, errno, final_name);
+    saved_[name] = wanted.at(name);
   }
   for (const std::string& name : present) {
     if (wanted.contains(name)) continue;
-    if (::unlink((dir + "/" + name).c_str()) != 0 && errno != ENOENT)
-      return fail_errno(Reason::io_error, errno, dir + "/" + name);
+    if (::unlink((dir_ + "/" + name).c_str()) != 0 && errno != ENOENT)
+      return fail_errno(Reason::io_error, errno, dir_ + "/" + name);
     saved_.erase(name);
   }
   return {};
 }
 
+Result<std::set<std::string>> LastGoodFolder::write_changed(const Copies& wanted,
+                                                            const std::set<std::string>& present) {
+  std::set<std::string> changed;
+  for (const auto& [name, text] : wanted) {
+    if (present.contains(name)) {
+      auto saved = saved_.find(name);
+      if (saved == saved_.end())  // of an agent before this one
+        saved = saved_.emplace(name, read_file(dir_ + "/" + name).value_or("")).first;
+      if (saved->second == text) continue;
+    }
+    KS_TRY(write_temporary(dir_, name, text));
+    changed.insert(name);
+  }
+  return changed;
+}
+
 Result<void> Store::load_last_good(const std::string& dir) {
   KS_ASSIGN(const std::set<std::string> names, list_copies(dir));
-  for (const std::string& name : names) load_copy(dir + "/" + name, name);
+  for (const std::string& name : names) load_copy(dir + "/" + name);
   return {};
 }
 
-void Store::load_copy(const std::string& path, const std::string& entry) {
+void Store::load_copy(const std::string& path) {
   const auto skip = [this, &path](Reason reason, std::string message) {
     restore_findings_.push_back({Severity::kWarning,
                                  reason,
@@ -137,7 +168,6 @@ void Store::load_copy(const std::string& path, const std::string& entry) {
   if (decoded.objects.size() != 1 || !decoded.objects[0].object)
     return skip(Reason::bad_value, "this version of Keelson refuses the object");
   DecodedObject& good = decoded.objects[0];
-  saved_[entry] = *text;
   restored_[good.key] = {file->text(), {std::move(*good.object), std::move(good.text)}};
 }
 

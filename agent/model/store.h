@@ -2,11 +2,10 @@
 // file (or source key) at a time; a bad version keeps the last good one, a policy that never had a
 // good one serves its denying stand-in, and of two definitions of one object the first accepted
 // keeps serving. Deterministic: the same calls give the same snapshots. One thread (the agent's
-// main); snapshots may be read anywhere. Does not parse, watch or write anything but
-// the last good copies.
+// main); snapshots may be read anywhere. Does not parse, watch or write anything.
 //
 //   store.load_last_good(dir); store.apply_batch({decode_file(name, text)...}, {});
-//   store.snapshot(); store.findings(); store.save_last_good(dir);
+//   store.snapshot(); store.findings(); store.last_good_copies();
 #pragma once
 
 #include <cstdint>
@@ -18,6 +17,7 @@
 
 #include "base/result.h"
 #include "model/decode.h"
+#include "model/last_good.h"
 #include "model/snapshot.h"
 
 namespace keelson::model {
@@ -40,10 +40,8 @@ class Store {
   // a policy that denies, and nothing stands in for it. What was known once is not among them.
   std::vector<Finding> unknown_content() const;
 
-  // Last good versions of policy objects, one file each in `dir` (created 0700, files 0600, written
-  // by temporary file and rename; copies of objects that are gone are removed). save writes only
-  // what differs from what it wrote or loaded before.
-  Result<void> save_last_good(const std::string& dir);
+  // Of the last good versions of policy objects and routes, for a LastGoodFolder to keep.
+  Copies last_good_copies();
   // Before the first apply; a missing folder holds nothing. A copy serves only once a file that
   // names its object, or the file it came from, turns out to be bad. A copy that cannot be read is
   // reported and skipped.
@@ -83,12 +81,11 @@ class Store {
   bool holds_known_files(const std::string& folder) const;
   Owners elect_owners();
   bool publish(const Owners& owners);
-  void load_copy(const std::string& path, const std::string& entry);
+  void load_copy(const std::string& path);
 
   std::map<std::string, File> files_;
   std::map<ObjectKey, Restored> restored_;
-  std::map<std::string, std::string> saved_;  // file name in the last good folder -> content
-  std::vector<Finding> owner_findings_;       // duplicates, kept versions and stand-ins
+  std::vector<Finding> owner_findings_;  // duplicates, kept versions and stand-ins
   std::vector<Finding> restore_findings_;
   uint64_t next_claim_ = 1;
   std::shared_ptr<const Snapshot> snapshot_;
