@@ -70,5 +70,19 @@ golden: build-all ## rewrite the golden files; review the diff
 lab: build ## a lab of two nodes that stays up until `lab down`
 	@$(BUILD)/bin/lab up --manifests tools/dev/demo
 
+bench: bench-build ## the benchmark ladder with its peers: every rung at 32 connections (under 15 minutes)
+	@tools/bench/run $(BUILD)/bin quick
+
+bench-full: bench-build ## the ladder at 1, 32 and 256 connections, 1 and 64 KiB (under 90 minutes)
+	@tools/bench/run $(BUILD)/bin full
+
+bench-%: bench-build
+	@tools/bench/run $(BUILD)/bin $*
+
+.PHONY: bench bench-full bench-build
+bench-build: configure
+	@tools/setup tools/bench/packages.txt
+	@cmake --build $(BUILD) -j $(JOBS) --target bench_programs
+
 clean: ## remove the build folder
 	@rm -rf build
