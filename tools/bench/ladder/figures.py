@@ -15,7 +15,14 @@ def digits(value):
             scaled = size / step
             places = 2 if scaled < 9.995 else 1 if scaled < 99.95 else 0
             return f"{sign}{scaled:.{places}f}{letter}"
-    return f"{sign}{size:.3f}" if size >= 0.0095 else f"{sign}{size:.0e}".replace("e-0", "e-")
+    return f"{sign}{size:.3f}" if size >= 0.0005 else f"{sign}{size:.0e}".replace("e-0", "e-")
+
+
+def tick(value):
+    """A figure on an axis: round, so without zeros behind the point."""
+    text = digits(value)
+    number, letter = (text[:-1], text[-1]) if text[-1].isalpha() else (text, "")
+    return (number.rstrip("0").rstrip(".") if "." in number else number) + letter
 
 
 def with_unit(value, unit):
@@ -46,6 +53,8 @@ def share(value):
 def goal_figure(answer):
     if answer.figure is None:
         return "-"
+    if answer.unit == "":
+        return f"{answer.figure:.4f}"  # a share: 0.9989 is no 0.999
     return ratio(answer.figure) + "x" if answer.unit == "x" else with_unit(answer.figure, answer.unit)
 
 

@@ -15,7 +15,8 @@ METHOD = (
     "by the requests of the window. *All* is client, origin and proxies; *proxies* leaves client and origin out.",
     "Client and origin run on core 0, every proxy, relay and peer on core 1; without a proxy the origin has core 1. One worker each.",
     "Peers run where a sidecar would, in the pods' own network namespaces: no placement is kinder to them.",
-    "Latency is of an open loop at 40 % load and counts from the time that a request was due (no coordinated omission).",
+    "Latency is of an open loop, all variants at the same rate: 40 % of what the slowest of the case does in the closed loop. It",
+    "counts from the time that a request was due (no coordinated omission).",
 )
 VERDICT = {"met": "**met**", "not met": "**not met**"}
 
@@ -80,7 +81,7 @@ def case_section(results, case, variants, is_open):
     titles = [f"{name}, {unit}" if unit and unit != "/s" else name for name, unit in zip(names, units)]
     over = dict(table.added(results, case, variants))
     text = [f"<details{' open' if is_open else ''}><summary>{case.words()}</summary>", "",
-            *head("variant", *titles, "added p99")]
+            *head("variant", *titles, f"added p99, {units[-1]}" if units[-1] else "added p99")]
     for variant, found in table.rows(results, case, variants, metrics):
         extra = over.get(variant)
         extra = f"{figures.digits(extra.median)} ({figures.quartiles(extra.q1, extra.q3)})" if extra else "-"

@@ -38,7 +38,7 @@ def frame(title, note, height, axis, ticks, unit):
     for tick in ticks:
         x = axis.at(tick)
         parts.append(svg.line(x, TOP - 8, x, bottom, opacity=0.3))
-        parts.append(svg.text(x, bottom + 16, figures.digits(tick).replace(".00", ""), "middle"))
+        parts.append(svg.text(x, bottom + 16, figures.tick(tick), "middle"))
     parts.append(svg.text((LEFT + RIGHT) / 2, bottom + 34, unit, "middle"))
     return parts
 
@@ -100,7 +100,7 @@ def draw_latency(results, group):
     case, variants = main_case(results, group)
     if not case:
         return None
-    how, metrics = "open loop at 40 % load", ("p50_open", "p99_open")
+    how, metrics = "open loop at 40 % of the slowest variant", ("p50_open", "p99_open")
     rows = list(series(results, case, variants, metrics))
     if not rows:
         how, metrics = "closed loop: full load, much of it is queueing", ("p50", "p99")
@@ -159,13 +159,14 @@ def draw_policy(results):
              svg.text(16, 44, "one new connection, keelson on the node; whiskers: quartiles of the rounds")]
     for tick in ticks:
         parts += [svg.line(80, up.at(tick), RIGHT - 20, up.at(tick), opacity=0.3),
-                  svg.text(72, up.at(tick) + 4, figures.digits(tick).replace(".00", ""), "end")]
+                  svg.text(72, up.at(tick) + 4, figures.tick(tick), "end")]
     for count in rules:
         parts += [svg.line(across.at(count), bottom, across.at(count), bottom + 5),
                   svg.text(across.at(count), bottom + 20, f"{count:,}", "middle")]
     unit = next(line.unit for line in results.matching("policy-scale/rules*/connect_*"))
     parts += [svg.text((90 + RIGHT - 40) / 2, bottom + 40, "policy rules, logarithmic", "middle"),
-              svg.element("g", svg.text(0, 0, f"{unit} per connect", "middle"), transform=f"translate(24 {(top + bottom) / 2:.0f}) rotate(-90)")]
+              svg.element("g", svg.text(0, 0, f"{unit} per connect", "middle"),
+                          transform=f"translate(24 {(top + bottom) / 2:.0f}) rotate(-90)")]
     for name, points, is_filled in curves:
         parts += policy_curve(points, across, up, name, is_filled)
     return svg.picture(WIDTH, height, title, parts)

@@ -81,10 +81,11 @@ def added(results, case, variants):
 
 def open_block(results, case, variants):
     over = dict(added(results, case, variants))
-    lines = list(block(f"{case.words()}: open loop at 40 % load", results, case, variants, OPEN))
+    unit = unit_of(results, case, variants, "p99_open")
+    lines = list(block(f"{case.words()}: open loop at 40 % of the slowest variant", results, case, variants, OPEN))
     for number, spans in enumerate(lines):
         if number == 1:
-            spans[0] = (spans[0][0] + "ADDED P99", DIM)
+            spans[0] = (spans[0][0] + f"ADDED P99 {figures.SUFFIX.get(unit, unit)}", DIM)
         elif spans and (name := spans[0][0].split()[0]) in over and number > 1:
             found = over[name]
             spans[0] = (f"{spans[0][0]}{figures.digits(found.median):>5} {figures.quartiles(found.q1, found.q3)}", CLEAR)

@@ -74,6 +74,8 @@ class Values(unittest.TestCase):
     def test_a_figure_that_is_to_be_stated_is_met_by_being_there(self):
         self.assertIs(True, answer("idle-pairs", {"id": "idle/pairs900/mib", "unit": "MiB", "samples": [99]}).met)
         self.assertIsNone(answer("idle-pairs").met)
+        broke = answer("idle-pairs", missing=[{"what": "idle-pairs", "why": "broke"}])
+        self.assertEqual((None, "idle-pairs: broke"), (broke.met, broke.why_missing))
 
 
 class Missing(unittest.TestCase):

@@ -24,12 +24,16 @@ def compare_golden(test, name, text):
 
 class Figures(unittest.TestCase):
     def test_three_digits_and_a_unit(self):
-        for value, unit, text in ((0, "us", "0us"), (0.004, "", "4e-3"), (0.0234, "s", "0.023s"), (0.42, "s", "0.420s"),
+        for value, unit, text in ((0, "us", "0us"), (0.004, "", "0.004"), (0.00004, "", "4e-5"), (0.0234, "s", "0.023s"), (0.42, "s", "0.420s"),
                                   (1.234, "ms", "1.23ms"), (9.996, "us", "10.0us"), (99.96, "us", "100us"),
                                   (999.6, "us", "1.00ms"), (57200, "1/s", "57.2k/s"), (-40, "us", "-40.0us"),
                                   (None, "us", "-")):
             self.assertEqual(text, figures.with_unit(value, unit))
 
+
+    def test_ticks_have_no_zeros_behind_the_point(self):
+        for value, text in ((0, "0"), (0.5, "0.5"), (10, "10"), (2.5, "2.5"), (100, "100"), (1000, "1k"), (2500, "2.5k")):
+            self.assertEqual(text, figures.tick(value))
 
     def test_a_letter_that_both_quartiles_have_stands_once(self):
         for q1, q3, text in ((57400, 58000, "57.4-58.0k"), (990, 1010, "990-1.01k"), (-40, -39.6, "-40.0..-39.6")):
