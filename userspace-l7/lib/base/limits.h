@@ -12,8 +12,8 @@ namespace keelson {
 inline constexpr size_t kBlockBytes = 16384;
 // Blocks of one pool unless its owner says otherwise (64 MiB). More: `buffer_pool_empty`.
 inline constexpr size_t kPoolBlocksMax = 4096;
-// Free blocks that a pool keeps; more go back to the allocator.
-inline constexpr size_t kPoolIdleBlocksMax = 256;
+// Free blocks that a pool keeps (512 KiB: two turns' worth); more go back to the allocator.
+inline constexpr size_t kPoolIdleBlocksMax = 32;
 // Views up to this many bytes are copied when chains move, so that a peer who sends single bytes
 // cannot pin a block with each.
 inline constexpr size_t kCopyBytesMax = 1024;

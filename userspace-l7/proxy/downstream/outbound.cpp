@@ -29,6 +29,7 @@ void OutboundConnection::step() {
     return;
   }
   if (!tunnel_) return;
+  pending_.reset();
   if (!*tunnel_) return fail_with(tunnel_->error());
   auto near = io::TcpStream::open(services().loop, std::move(socket_));
   if (!near) return fail_with(near.error());
