@@ -46,8 +46,8 @@ inline constexpr size_t kHttpOutBytesMax = 65536;
 // HTTP/1: 1xx answers before the final one. More: `http_informational_storm`.
 inline constexpr int kHttpInformationalMax = 16;
 
-// Proxy: bytes that one scheduler turn spends before the loop looks at its events again: some 150 us,
-// which is what a tenant that does little waits behind one that floods.
+// Proxy: bytes that one scheduler turn spends before the loop looks at its events again: some 150
+// us, which is what a tenant that does little waits behind one that floods.
 inline constexpr size_t kTurnBytes = 256u << 10;
 // Proxy: what a tenant may spend per round of the scheduler; its debt carries over.
 inline constexpr size_t kTenantQuantumBytes = 64u << 10;
