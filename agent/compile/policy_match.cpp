@@ -109,17 +109,14 @@ bool is_v4_prefix(const IpPrefix& prefix) {
   return prefix.address.is_v4() && prefix.length_bits >= 96;
 }
 
-bool covers(const IpPrefix& prefix, const IpPrefix& region) {
-  return is_v4_prefix(prefix) == is_v4_prefix(region) && prefix.length_bits <= region.length_bits &&
-         prefix.contains(region.address);
-}
-
-Match match_address(const model::PolicySource& source, const std::optional<IpPrefix>& region) {
-  const auto inside = [&](const IpPrefix& prefix) { return region && covers(prefix, *region); };
+Match match_address(const model::PolicySource& source, const AddressLists& lists) {
   Match result = Match::kYes;
-  if (source.ip_blocks) result = match_list(*source.ip_blocks, inside);
-  if (source.not_ip_blocks && !source.not_ip_blocks->empty())
-    result = both(result, negate(match_list(*source.not_ip_blocks, inside)));
+  if (source.ip_blocks)
+    result = source.ip_blocks->empty() ? Match::kMaybe
+             : lists.in_ip_blocks      ? Match::kYes
+                                       : Match::kNo;
+  if (source.not_ip_blocks && !source.not_ip_blocks->empty() && lists.in_not_ip_blocks)
+    result = Match::kNo;
   return result;
 }
 

@@ -51,13 +51,16 @@ Match match_identity(const model::PolicySource& source, std::string_view policy_
 std::pair<std::string_view, std::string_view> split_service_account(std::string_view text,
                                                                     std::string_view policy_ns);
 
-// True when an address whose longest known prefix is `region` lies in `prefix`. Prefixes of one
-// family never match addresses of the other, though ::/0 holds ::ffff:0:0/96 as bytes.
-bool covers(const IpPrefix& prefix, const IpPrefix& region);
+// Prefixes of one family never match addresses of the other, though ::/0 holds ::ffff:0:0/96 as
+// bytes.
 bool is_v4_prefix(const IpPrefix& prefix);
 
-// `region` missing: an address in no prefix that the set names.
-Match match_address(const model::PolicySource& source, const std::optional<IpPrefix>& region);
+// In which lists of a source an address lies.
+struct AddressLists {
+  bool in_ip_blocks = false;
+  bool in_not_ip_blocks = false;
+};
+Match match_address(const model::PolicySource& source, const AddressLists& lists);
 
 // `port` missing: a port that the set does not name.
 Match match_port(const model::PolicyOperation& operation, std::optional<uint16_t> port);

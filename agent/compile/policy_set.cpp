@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/content_id.h"
+#include "compile/address_classes.h"
 #include "compile/ids.h"
 
 namespace keelson::compile {
@@ -49,11 +50,11 @@ class Classes {
 
 // The whole set before it has an id.
 struct Tables {
-  Classes identities, addresses, ports;
+  Classes identities, ports;
+  AddressClasses addresses{{}};
   uint32_t identity_default = 0;
   uint32_t flags = 0;
   std::vector<std::pair<uint64_t, uint32_t>> identity_rows;
-  std::vector<std::pair<IpPrefix, uint32_t>> address_rows;
   std::vector<std::pair<uint16_t, uint32_t>> port_rows;
   std::vector<ks_policy> verdicts;  // identity class, address class, port class: last runs fastest
 };
@@ -104,31 +105,13 @@ void classify_identities(Tables& tables, const Policies& policies, const std::ve
   }
 }
 
-Signature address_signature(const Policies& policies, const std::optional<IpPrefix>& region) {
-  Signature signature;
-  each_source(policies, [&](const AuthorizationPolicy&, const model::PolicySource& source) {
-    signature.push_back(match_address(source, region));
-  });
-  return signature;
-}
-
 void classify_addresses(Tables& tables, const Policies& policies) {
-  std::set<IpPrefix> regions;
-  const IpPrefix all_v4 = {IpAddress::parse("0.0.0.0").value(), 96};
+  std::vector<const model::PolicySource*> sources;
   each_source(policies, [&](const AuthorizationPolicy&, const model::PolicySource& source) {
-    for (const auto* list : {&source.ip_blocks, &source.not_ip_blocks})
-      if (*list)
-        for (const auto& prefix : **list) {
-          regions.insert(prefix);
-          // Without a row of its own, IPv4 would get the class of ::/0 in the trie.
-          if (!is_v4_prefix(prefix) && prefix.contains(all_v4.address)) regions.insert(all_v4);
-        }
+    sources.push_back(&source);
   });
-  tables.addresses.add(address_signature(policies, std::nullopt));
-  for (const auto& region : regions)
-    tables.address_rows.emplace_back(region,
-                                     tables.addresses.add(address_signature(policies, region)));
-  if (!regions.empty()) tables.flags |= KS_SET_ADDRESSES;
+  tables.addresses = AddressClasses(std::move(sources));
+  if (!tables.addresses.rows().empty()) tables.flags |= KS_SET_ADDRESSES;
 }
 
 Signature port_signature(const Policies& policies, std::optional<uint16_t> port) {
@@ -211,15 +194,16 @@ std::string allow_names(const Policies& policies) {
 
 void fill_verdicts(Tables& tables, const Policies& policies, const PolicyIds& ids) {
   for (const auto& identity : tables.identities.signatures())
-    for (const auto& address : tables.addresses.signatures())
+    for (size_t a = 0; a < tables.addresses.size(); a++) {
+      const Signature address = tables.addresses.signature(a);
       for (const auto& port : tables.ports.signatures())
         tables.verdicts.push_back(judge(policies, ids, {identity, address, port}));
+    }
 }
 
 Tables deny_all(uint64_t policy) {
   Tables tables;
   tables.identities.add({});
-  tables.addresses.add({});
   tables.ports.add({});
   tables.verdicts.push_back({policy, KS_DENY, 1, {}});
   return tables;
@@ -232,7 +216,7 @@ RowList rows_of(const Tables& tables, uint64_t id) {
     rows.push_back(make_row(MapId::kClassId, ks_class_id_key{id, identity}, number));
   for (const auto& [port, number] : tables.port_rows)
     rows.push_back(make_row(MapId::kClassPort, ks_class_port_key{id, port, 0, 0}, number));
-  for (const auto& [prefix, number] : tables.address_rows)
+  for (const auto& [prefix, number] : tables.addresses.rows())
     rows.push_back(
         make_row(MapId::kClassAddr,
                  ks_class_addr_key{64u + prefix.length_bits, static_cast<uint32_t>(id >> 32),
