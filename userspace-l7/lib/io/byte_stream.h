@@ -47,6 +47,8 @@ class ByteStream {
   virtual Result<ReadResult> read(std::span<std::byte> into) = 0;
   // Takes what fits off the front of `from` and returns how much; the rest stays the caller's.
   virtual Result<size_t> write(BufferChain& from) = 0;
+  // A read may answer "not yet" from what it has been told; the next one asks the kernel.
+  virtual void look_again() noexcept {}
   // Half-close: the peer reads an end after everything written so far. Reading goes on.
   virtual Result<void> shutdown_write() = 0;
   // The peer sees a reset, never a clean end. Nothing may be called afterwards.

@@ -16,6 +16,7 @@ class TcpStream final : public ByteStream, private EdgeSet::Member {
   ~TcpStream() override;
 
   Result<ReadResult> read(std::span<std::byte> into) override;
+  void look_again() noexcept override { is_drained_ = false; }
   Result<size_t> write(BufferChain& from) override;
   Result<void> shutdown_write() override;
   void reset(Reason why) noexcept override;

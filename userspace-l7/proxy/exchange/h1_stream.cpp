@@ -164,12 +164,17 @@ Result<void> H1Stream<Codec>::read_ahead() {
 template <class Codec>
 bool H1Stream<Codec>::is_quiet() {
   if (!stream_ || is_read_ended_ || !is_between_messages()) return false;
-  // Always asks: the loop may not have told of an end that is there.
   std::byte byte{};
   const auto got = stream_->read({&byte, 1});
   if (!got || !got->is_would_block()) return false;
   can_read_ = false;
   return true;
+}
+
+template <class Codec>
+bool H1Stream<Codec>::is_surely_quiet() {
+  if (stream_) stream_->look_again();
+  return is_quiet();
 }
 
 template <class Codec>

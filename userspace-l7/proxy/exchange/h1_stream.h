@@ -36,9 +36,11 @@ class H1Stream final : public http::HttpStream, private io::StreamObserver, priv
   // Between a message's end and what answers it: finds out whether the peer is still there, and
   // reads at most one block of what follows. Error: the peer is gone.
   Result<void> read_ahead();
-  // Between two messages: false when the peer has ended or said something that nobody asked for.
-  // `wake` is called when it does.
+  // Between two messages: false when the peer has ended or said something that nobody asked for, as
+  // far as the loop has told. `wake` is called when it does.
   bool is_quiet();
+  // The same as far as the kernel knows.
+  bool is_surely_quiet();
   // Reads and drops, about `bytes_max` bytes; true when the peer's end of stream is there.
   Result<bool> drain_input(size_t bytes_max);
 

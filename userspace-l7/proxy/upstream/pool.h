@@ -86,8 +86,12 @@ class UpstreamPool final {
   UpstreamPool(Connector& connector, BlockPool& blocks, hbone::Alarms& alarms, const Clock& clock);
   ~UpstreamPool();
 
+  enum class Proof : bool {
+    kLoop,   // as far as the loop has told, nobody has ended it
+    kKernel  // nor does the kernel know of an end: a system call, for what cannot be sent again
+  };
   // The one that was used last; null: none is kept.
-  std::unique_ptr<UpstreamConnection> take_idle(const Target& target);
+  std::unique_ptr<UpstreamConnection> take_idle(const Target& target, Proof proof = Proof::kLoop);
   // `on_connection` is called once, not before this has returned; it only queues work.
   Result<std::unique_ptr<Pending>> open(const Target& target, OnConnection on_connection);
   // Kept, or ended when another request may not follow. Where enough are kept, the oldest goes.

@@ -147,6 +147,18 @@ TEST_F(Streams, AnnounceWhatArrivedBetweenAShortReadAndTheNextOne) {
   EXPECT_EQ(got, "second");
 }
 
+TEST_F(Streams, AskTheKernelWhenTheyAreTo) {
+  wait_readable_after_writing("first");
+  std::array<std::byte, 64> space;
+  ASSERT_EQ(server->read(space)->bytes, 5u);
+  BufferChain out(pool);
+  ASSERT_TRUE(out.append(std::string_view("second")));
+  ASSERT_TRUE(client->write(out));
+  EXPECT_TRUE(server->read(space)->is_would_block()) << "the loop has not told";
+  server->look_again();
+  EXPECT_EQ(server->read(space)->bytes, 6u);
+}
+
 TEST_F(Streams, FindAnEndBehindAShortReadWithoutAnotherEdge) {
   wait_readable_after_writing("last words", true);
   ReadResult::Kind last{};

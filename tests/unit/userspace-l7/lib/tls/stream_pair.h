@@ -32,10 +32,11 @@ class MemoryStream final : public io::ByteStream {
   }
 
   Result<io::ReadResult> read(std::span<std::byte> into) override {
+    if (is_drained_ && is_loop_late) return io::ReadResult::would_block();
     if (in_->bytes.empty()) {
       if (in_->is_reset) return fail(Reason::io_error, ErrorSource::kInternal, "peer reset");
       if (in_->is_ended) return io::ReadResult::eof();
-      wants_read_ = true;
+      wants_read_ = is_drained_ = true;
       return io::ReadResult::would_block();
     }
     const size_t count = std::min({into.size(), in_->bytes.size(), in_->read_bytes_max});
@@ -69,13 +70,17 @@ class MemoryStream final : public io::ByteStream {
     out_->is_reset = true;
   }
   void close_orderly() noexcept override { is_orderly_ = true; }
+  void look_again() noexcept override { is_drained_ = false; }
+
+  // The loop has not come to tell yet: as a socket's stream it finds nothing until it looks again.
+  bool is_loop_late = false;
 
   // What an event loop would do: tells the observer what it waits for and is now possible.
   bool announce() {
-    if (observer() == nullptr) return false;
+    if (observer() == nullptr || is_loop_late) return false;
     bool told = false;
     if (wants_read_ && (!in_->bytes.empty() || in_->is_ended || in_->is_reset)) {
-      wants_read_ = false;
+      wants_read_ = is_drained_ = false;
       told = true;
       observer()->on_readable();
     }
@@ -91,6 +96,7 @@ class MemoryStream final : public io::ByteStream {
   std::shared_ptr<Pipe> in_;
   std::shared_ptr<Pipe> out_;
   bool wants_read_ = false;
+  bool is_drained_ = false;
   bool wants_write_ = false;
   bool is_orderly_ = false;
 };
