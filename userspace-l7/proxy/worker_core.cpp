@@ -11,7 +11,7 @@ WorkerCore::WorkerCore(const Parts& parts)
       services_{parts.loop, scheduler_, parts.blocks, alarms_, parts.clock, parts.stats, parts.log,
                 sockets_,   tunnels_,   upstreams_,   rng_,    *this,       config_,     facts_},
       turn_(parts.loop, [this] { run_turn(); }),
-      scheduler_([this] { turn_.start(std::chrono::milliseconds(0)); }),
+      scheduler_([this] { turn_.start(); }),
       alarms_(parts.loop),
       signer_(
           [loop = &parts.loop](std::function<void()> task) { return loop->post(std::move(task)); }),
@@ -34,7 +34,7 @@ WorkerCore::~WorkerCore() = default;
 
 // Returning to the loop between turns: new events are seen, timers are due.
 void WorkerCore::run_turn() {
-  if (scheduler_.run_turn()) turn_.start(std::chrono::milliseconds(0));
+  if (scheduler_.run_turn()) turn_.start();
 }
 
 void WorkerCore::apply(ConfigLease config) {

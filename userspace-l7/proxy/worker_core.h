@@ -7,7 +7,7 @@
 #include <unordered_map>
 
 #include "io/event_loop.h"
-#include "io/timer.h"
+#include "io/idle.h"
 #include "proxy/connection.h"
 #include "proxy/downstream/http_connection.h"
 #include "proxy/downstream/inbound.h"
@@ -71,7 +71,7 @@ class WorkerCore final : private Registry, private InboundServer::Owner {
   ConfigLease config_;
   std::shared_ptr<const SocketFacts> facts_;
   const Services services_;  // references to what follows
-  io::Timer turn_;
+  io::Idle turn_;
   Scheduler scheduler_;
   hbone::LoopAlarms alarms_;
   tls::ThreadSigner signer_;

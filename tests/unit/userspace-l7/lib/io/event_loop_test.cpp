@@ -8,9 +8,11 @@
 #include <algorithm>
 #include <csignal>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "base/fd.h"
+#include "io/idle.h"
 #include "io/poll.h"
 #include "io/signal.h"
 #include "io/timer.h"
@@ -55,6 +57,44 @@ TEST(EventLoop, DropsWhatNobodyRanAndFreesIt) {
     EXPECT_EQ(watched.use_count(), 2);
   }
   EXPECT_EQ(watched.use_count(), 1);
+}
+
+// A scheduler's turns were a timer of zero length: the loop saw no event until all work was done.
+TEST(Idle, LetsEventsBeSeenBetweenItsCalls) {
+  EventLoop loop;
+  int pipe_ends[2];
+  ASSERT_EQ(::pipe(pipe_ends), 0);
+  const Fd reader(pipe_ends[0]), writer(pipe_ends[1]);
+  int rounds = 0, rounds_until_seen = 0;
+  std::unique_ptr<Poll> poll;
+  auto opened = Poll::open(loop, reader.get(), [&](Readiness) {
+    rounds_until_seen = rounds;
+    poll->watch({});
+  });
+  ASSERT_TRUE(opened);
+  poll = std::make_unique<Poll>(std::move(*opened));
+  poll->watch({.readable = true});
+  std::optional<Idle> busy;
+  busy.emplace(loop, [&] {
+    if (++rounds == 3) {
+      EXPECT_EQ(::write(writer.get(), "x", 1), 1);
+    }
+    if (rounds < 100 && rounds_until_seen == 0) busy->start();
+  });
+  busy->start();
+  while (rounds_until_seen == 0 && rounds < 100) loop.run_once();
+  EXPECT_EQ(rounds_until_seen, 3) << "in the round in which it came";
+  EXPECT_LE(rounds, 4);
+}
+
+TEST(Idle, CallsOnceForSeveralStarts) {
+  EventLoop loop;
+  int calls = 0;
+  Idle idle(loop, [&] { calls++; });
+  idle.start();
+  idle.start();
+  for (int i = 0; i < 3; i++) loop.run_ready();
+  EXPECT_EQ(calls, 1);
 }
 
 TEST(EventLoopDeathTest, RefusesToDieBeforeItsHandles) {
