@@ -1,4 +1,3 @@
-"""sampler: CPU time and families of processes out of a folder that looks like /proc."""
 import pathlib
 import tempfile
 import unittest
@@ -6,52 +5,61 @@ import unittest
 from ladder import sampler
 
 
-class Proc(unittest.TestCase):
+class FakeProc(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        self.root = pathlib.Path(folder.name)
-        (self.root / "self").mkdir()
+        self.proc = pathlib.Path(folder.name)
 
-    def process(self, pid, name, tasks, children=()):
-        """`tasks`: tid -> nanoseconds run."""
-        folder = self.root / str(pid)
-        folder.mkdir(exist_ok=True)
-        (folder / "comm").write_text(name + "\n")
-        for tid, run_ns in tasks.items():
-            task = folder / "task" / str(tid)
-            task.mkdir(parents=True, exist_ok=True)
-            (task / "schedstat").write_text(f"{run_ns} 77 9\n")
-            (task / "children").write_text("".join(f"{child} " for child in (children if tid == pid else ())))
+    def process(self, pid, run_ns, name="proxy", children=""):
+        """One thread for each figure; the first has the pid of the process."""
+        (self.proc / str(pid)).mkdir()
+        (self.proc / str(pid) / "comm").write_text(name + "\n")
+        for number, ran in enumerate(run_ns):
+            task = self.proc / str(pid) / "task" / str(pid + number)
+            task.mkdir(parents=True)
+            (task / "schedstat").write_text(f"{ran} 77 5\n")
+            (task / "children").write_text(children if number == 0 else "")
 
-    def test_adds_up_the_threads_of_a_process(self):
-        self.process(10, "keelson-l7", {10: 100, 11: 2000})
-        self.assertEqual(sampler.run_ns(10, self.root), 2100)
-        self.assertEqual(sampler.run_ns(99, self.root), 0, "a process that is gone")
+    def set_run_ns(self, pid, ran):
+        (self.proc / str(pid) / "task" / str(pid) / "schedstat").write_text(f"{ran} 77 5\n")
 
-    def test_finds_a_master_and_its_workers(self):
-        self.process(10, "nginx", {10: 1}, children=(20, 30))
-        self.process(20, "nginx", {20: 1})
-        self.process(30, "nginx", {30: 1}, children=(40,))
-        self.process(40, "nginx", {40: 1})
-        self.assertEqual(sampler.family(10, self.root), [10, 20, 30, 40])
 
-    def test_finds_kernel_threads_by_name(self):
-        self.process(7, "ksoftirqd/0", {7: 1})
-        self.process(8, "ksoftirqd/1", {8: 1})
-        self.process(9, "nginx", {9: 1})
-        self.assertEqual(sampler.kernel_threads("ksoftirqd/", self.root), [7, 8])
+class RunTime(FakeProc):
+    def test_the_threads_of_a_process_add_up(self):
+        self.process(100, [5_000_000_000, 250, 1])
+        self.assertEqual(5_000_000_251, sampler.run_ns(100, self.proc))
 
-    def test_meters_what_groups_ran_between_two_readings(self):
-        self.process(10, "client", {10: 1000})
-        self.process(20, "proxy", {20: 500, 21: 500})
-        times = iter((1_000_000_000, 3_500_000_000))
-        meter = sampler.CpuMeter({"client": [10], "proxies": [20]}, lambda: next(times), self.root)
+    def test_a_process_that_is_gone_ran_for_nothing_more(self):
+        self.assertEqual(0, sampler.run_ns(100, self.proc))
+
+    def test_a_thread_that_ends_while_it_is_read_is_left_out(self):
+        self.process(100, [7, 9])
+        (self.proc / "100/task/101/schedstat").unlink()
+        self.assertEqual(7, sampler.run_ns(100, self.proc))
+
+    def test_a_master_brings_its_workers(self):
+        self.process(100, [1], children="200 300 ")
+        self.process(200, [1], children="400")
+        self.process(300, [1])
+        self.process(400, [1])
+        self.assertEqual([100, 200, 400, 300], sampler.family(100, self.proc))
+
+    def test_kernel_threads_go_by_name(self):
+        self.process(16, [1], name="ksoftirqd/0")
+        self.process(23, [1], name="ksoftirqd/1")
+        self.process(40, [1], name="kworker/0:1")
+        (self.proc / "version").write_text("not a process")
+        self.assertEqual([16, 23], sampler.kernel_threads("ksoftirqd/", self.proc))
+
+
+class Meter(FakeProc):
+    def test_what_ran_between_begin_and_end_by_group(self):
+        for pid, ran in ((100, 1000), (200, 50), (300, 7)):
+            self.process(pid, [ran])
+        times = iter((2_000_000_000, 3_500_000_000))
+        meter = sampler.CpuMeter({"proxies": [100, 200], "client": [300]}, lambda: next(times), self.proc)
         meter.begin()
-        self.process(10, "client", {10: 1500})
-        self.process(20, "proxy", {20: 700, 21: 900})
-        self.assertEqual(meter.end(), (2.5, {"client": 500, "proxies": 600}))
-
-
-if __name__ == "__main__":
-    unittest.main()
+        self.set_run_ns(100, 1400)
+        self.set_run_ns(200, 51)
+        self.assertEqual((1.5, {"proxies": 401, "client": 0}), meter.end())

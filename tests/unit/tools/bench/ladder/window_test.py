@@ -1,43 +1,64 @@
-"""window: what makes one void, and what its figures are."""
 import unittest
 
 from ladder import window
 
 
-def answer(**changes):
-    whole = {"ok": 1000, "status": {"200": 1000}, "errors": {"connect": 0, "reset": 0}, "rate_done": 500.0,
-             "latency_us": {"p50": 80.0, "p99": 900.0}}
-    return whole | changes
+def answer(**changed):
+    whole = {"requests": 100, "ok": 100, "status": {"200": 100}, "rate_done": 1000.0,
+             "errors": {"connect": 0, "reset": 0, "timeout": 0, "tls": 0, "protocol": 0},
+             "latency_us": {"p50": 80.0, "p90": 100.0, "p99": 120.0}}
+    return whole | changed
 
 
 class Faults(unittest.TestCase):
-    def test_are_errors_other_answers_and_none_at_all(self):
-        for changes, fault in (
-                ({}, ""),
-                ({"errors": {"connect": 2, "reset": 0, "timeout": 1}}, "errors: connect 2, timeout 1"),
-                ({"status": {"200": 990, "503": 10}}, "answers: 10 of 503"),
-                ({"ok": 0, "status": {}}, "no request was answered")):
-            with self.subTest(fault):
-                self.assertEqual(window.fault_of(answer(**changes)), fault)
+    def test_a_window_counts_when_every_request_was_answered_200(self):
+        self.assertEqual("", window.fault_of(answer()))
+
+    def test_errors_other_answers_and_silence_make_it_void(self):
+        for changed, expected in (
+                ({"errors": {"reset": 2, "timeout": 1, "connect": 0}}, "errors: reset 2, timeout 1"),
+                ({"status": {"200": 98, "503": 2}}, "answers: 2 of 503"),
+                ({"ok": 0, "status": {}, "requests": 0}, "no request was answered")):
+            self.assertEqual(expected, window.fault_of(answer(**changed)))
+
+
+class Retry(unittest.TestCase):
+    def take(self, *readings):
+        """(what came of it, the notes, how many were not taken)."""
+        left, notes = list(readings), []
+        return window.run_with_retry(lambda: left.pop(0), notes.append), notes, len(left)
+
+    fine = window.Reading({"rps": 1})
+    void = window.Reading({}, "errors: reset 2")
+
+    def test_a_window_without_fault_is_taken_once(self):
+        self.assertEqual((self.fine, [], 1), self.take(self.fine, self.fine))
+
+    def test_a_void_window_is_taken_once_more_and_noted(self):
+        self.assertEqual((self.fine, ["errors: reset 2; once more"], 0), self.take(self.void, self.fine))
+
+    def test_two_void_windows_leave_a_hole(self):
+        self.assertEqual((None, ["errors: reset 2; once more", "errors: reset 2; left out"], 1),
+                         self.take(self.void, self.void, self.fine))
 
 
 class Figures(unittest.TestCase):
-    def test_of_a_closed_loop_are_cpu_over_the_requests_of_the_part_that_was_read(self):
-        figures = window.closed_figures(answer(), 2.0, {"client": 4e6, "origin": 1e6, "proxies": 5e6, "softirq": 0})
-        self.assertEqual(figures, {"rps": 500.0, "cpu_all": 10.0, "cpu_proxies": 5.0, "p50": 80.0, "p99": 900.0})
+    def test_cpu_of_a_part_of_the_window_goes_by_the_requests_of_that_part(self):
+        cpu_ns = {"client": 1_000_000, "origin": 2_000_000, "softirq": 500_000, "proxies": 4_000_000}
+        figures = window.closed_figures(answer(), 0.5, cpu_ns)
+        self.assertEqual({"rps": 1000.0, "cpu_all": 15.0, "cpu_proxies": 8.0, "p50": 80.0, "p99": 120.0}, figures)
 
-    def test_without_a_proxy_have_no_cpu_of_proxies(self):
-        self.assertNotIn("cpu_proxies", window.closed_figures(answer(), 2.0, {"client": 4e6, "origin": 1e6}))
+    def test_without_proxies_there_is_no_figure_of_theirs(self):
+        figures = window.closed_figures(answer(), 0.5, {"client": 1_000_000, "origin": 2_000_000, "softirq": 0})
+        self.assertEqual((6.0, False), (figures["cpu_all"], "cpu_proxies" in figures))
 
-    def test_of_an_open_loop_are_latencies(self):
-        self.assertEqual(window.open_figures(answer()), {"p50_open": 80.0, "p99_open": 900.0})
-
-
-class Loads(unittest.TestCase):
-    def test_are_closed_without_a_rate(self):
-        self.assertIn("--closed", window.Load(32, "1k", 1.2, 0.3).arguments())
-        self.assertIn("--rate", window.Load(32, "1k", 1.2, 0.3, rate=100).arguments())
+    def test_the_open_loop_gives_latencies_under_names_of_their_own(self):
+        self.assertEqual({"p50_open": 80.0, "p99_open": 120.0}, window.open_figures(answer()))
 
 
-if __name__ == "__main__":
-    unittest.main()
+class Client(unittest.TestCase):
+    def test_a_rate_makes_the_loop_open(self):
+        load = window.Load(32, "1k", 1.5, 0.3)
+        self.assertEqual("--connections 32 --closed --seconds 1.5 --warmup 0.3", " ".join(load.arguments()))
+        load = window.Load(1, "64k", 2.0, 0.3, 3204.7)
+        self.assertEqual("--connections 1 --rate 3205 --seconds 2.0 --warmup 0.3", " ".join(load.arguments()))
