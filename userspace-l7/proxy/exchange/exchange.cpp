@@ -189,8 +189,7 @@ void Exchange::connect(const Endpoint* avoid) {
   }
   start_attempt();
   // A connection that died while it was kept is replaced by a fresh one.
-  const auto proof = may_repeat() ? UpstreamPool::Proof::kLoop : UpstreamPool::Proof::kKernel;
-  if (record_.http->attempts == 1) upstream_ = services_.upstreams.take_idle(*target_, proof);
+  if (record_.http->attempts == 1) upstream_ = services_.upstreams.take_idle(*target_);
   if (upstream_) return begin_sending();
   auto pending =
       services_.upstreams.open(*target_, [this](Result<std::unique_ptr<UpstreamConnection>> made) {
@@ -344,13 +343,10 @@ Result<void> Exchange::pass_head(http::MessageHead head) {
 }
 
 // RFC 9110 section 9.2.2 and RFC 9112 section 9.3.1: a kept connection may have ended just before.
-bool Exchange::may_repeat() const noexcept {
-  return !has_body_ && is_idempotent(request_.method);
-}
-
 bool Exchange::may_send_again() const noexcept {
   return upstream_->is_reused && !has_answer_begun_ && record_.http->attempts < kAttemptsMax &&
-         may_repeat() && upstream_->stream->bytes_read() == answer_starts_at_;
+         !has_body_ && is_idempotent(request_.method) &&
+         upstream_->stream->bytes_read() == answer_starts_at_;
 }
 
 void Exchange::on_upstream_failed(const Error& why) {

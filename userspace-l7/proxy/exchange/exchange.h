@@ -100,8 +100,7 @@ class Exchange {
   bool has_complete_answer() const noexcept;
   void pump_answer(size_t bytes_max);
   Result<void> pass_head(http::MessageHead head);
-  bool may_repeat() const noexcept;      // the request as such
-  bool may_send_again() const noexcept;  // now
+  bool may_send_again() const noexcept;
   void on_upstream_failed(const Error& why);
   void on_downstream_failed(const Error& why);
 

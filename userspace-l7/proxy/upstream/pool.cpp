@@ -96,12 +96,11 @@ Result<std::unique_ptr<UpstreamPool::Pending>> UpstreamPool::open(const Target& 
 
 // ---- keeping ----------------------------------------------------------------------------------
 
-std::unique_ptr<UpstreamConnection> UpstreamPool::take_idle(const Target& target, Proof proof) {
+std::unique_ptr<UpstreamConnection> UpstreamPool::take_idle(const Target& target) {
   const UpstreamKey key = UpstreamKey::of(target);
   for (auto shelf = shelves_.find(key); shelf != shelves_.end(); shelf = shelves_.find(key)) {
     auto taken = unshelve(shelf->second.back());
-    if (taken->has_stirred_ || !may_keep(*taken) ||
-        (proof == Proof::kKernel && !taken->stream->is_surely_quiet())) {
+    if (taken->has_stirred_ || !may_keep(*taken) || !taken->stream->is_surely_quiet()) {
       end(std::move(taken));
       continue;
     }

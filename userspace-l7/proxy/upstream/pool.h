@@ -86,12 +86,10 @@ class UpstreamPool final {
   UpstreamPool(Connector& connector, BlockPool& blocks, hbone::Alarms& alarms, const Clock& clock);
   ~UpstreamPool();
 
-  enum class Proof : bool {
-    kLoop,   // as far as the loop has told, nobody has ended it
-    kKernel  // nor does the kernel know of an end: a system call, for what cannot be sent again
-  };
-  // The one that was used last; null: none is kept.
-  std::unique_ptr<UpstreamConnection> take_idle(const Target& target, Proof proof = Proof::kLoop);
+  // The one that was used last; null: none is kept. The kernel is asked whether an end or a word
+  // that nobody asked for is there (a server's 408 when it gives up waiting): the loop may not have
+  // told, and it must not become the answer to the next request.
+  std::unique_ptr<UpstreamConnection> take_idle(const Target& target);
   // `on_connection` is called once, not before this has returned; it only queues work.
   Result<std::unique_ptr<Pending>> open(const Target& target, OnConnection on_connection);
   // Kept, or ended when another request may not follow. Where enough are kept, the oldest goes.
