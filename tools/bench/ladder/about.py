@@ -1,5 +1,6 @@
 """about: what a result depends on beside the code: machine, kernel, versions, commit, date. Runs programs; blocking."""
 import datetime
+import gzip
 import os
 import pathlib
 import platform
@@ -42,6 +43,21 @@ def versions(bin_dir):
     for program in peer_programs.PROGRAMS:
         found[program] = "missing" if peer_programs.missing(program) else peer_programs.version(program)
     return found
+
+
+def kernel_configuration():
+    """Text of what the kernel was built with; empty where it does not tell."""
+    try:
+        with gzip.open("/proc/config.gz", "rt") as text:
+            return text.read()
+    except FileNotFoundError:
+        beside = pathlib.Path(f"/boot/config-{platform.release()}")
+        return beside.read_text() if beside.exists() else ""
+
+
+def keeps_interrupts_apart(configuration):
+    """Whether a task's run time is without the interrupts that it bore, which deliver packets."""
+    return "CONFIG_IRQ_TIME_ACCOUNTING=y" in configuration.splitlines()
 
 
 def gather(bin_dir, mode, congestion_control, seconds):

@@ -4,7 +4,6 @@ A scenario is a module scenario_*.py with NAME and run(bench), which returns lin
 """
 import importlib
 import pathlib
-import shutil
 import sys
 import time
 
@@ -17,7 +16,7 @@ class Bench:
     def __init__(self, bin_dir, mode, folder, out=sys.stdout):
         self.bin_dir = bin_dir
         self.mode = mode  # a plan.Mode
-        self.folder = folder  # of this run alone: emptied at the start, removed at the end
+        self.folder = folder  # of this run alone, and gone with it
         self.out = out
         self.began = time.monotonic()
         self.record = record.Record(self.say)
@@ -41,9 +40,6 @@ class Bench:
     def miss(self, what, why):
         """`what` cannot be had; the run goes on without it."""
         self.record.miss(what, why)
-
-    def clear_folder(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def scenarios(folder=HERE):

@@ -2,8 +2,11 @@
 
 Exit status 0 when it ran to its end, whatever the goals say; 1 when something broke; 2 for wrong usage. Blocking.
 """
+import contextlib
+import fcntl
 import os
 import pathlib
+import shutil
 import signal
 import sys
 import traceback
@@ -12,7 +15,6 @@ from ladder import about, bed, bench, plan, report, rungs, sampler, variants, wi
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 RESULTS = ROOT / "build/bench"
-WORK = RESULTS / "work"
 PROGRAMS = ("lab", "keelson-agent", "keelson-hold", "keelson-l7", "keelsonctl", "keelson-load")
 PRIORITY = 1  # of this process: it sleeps, and has to read the counters when it means to
 USAGE = "usage: tools/bench/run BIN_DIR quick|full|NAME...   (NAME: a group or scenario: {})"
@@ -75,18 +77,38 @@ def run_scenarios(modules, a_bench):
     return is_whole
 
 
+@contextlib.contextmanager
+def work_folder(results=RESULTS):
+    """The folder of the run, empty, for as long as it lasts. A second run is refused before it touches anything."""
+    results.mkdir(parents=True, exist_ok=True)
+    with open(results / "lock", "w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Broken(f"another run is under way: it holds {lock.name}") from None
+        shutil.rmtree(results / "work", ignore_errors=True)  # of a run that was killed
+        try:
+            yield results / "work"
+        finally:
+            shutil.rmtree(results / "work", ignore_errors=True)
+
+
 def run(bin_dir, mode, names, found):
-    a_bench = bench.Bench(bin_dir, mode, WORK)
-    a_bench.clear_folder()
-    lacking = [program for program in PROGRAMS if not (bin_dir / program).exists()]
+    with work_folder() as folder:
+        return run_all(bench.Bench(bin_dir, mode, folder), names, found)
+
+
+def run_all(a_bench, names, found):
+    lacking = [program for program in PROGRAMS if not (a_bench.bin_dir / program).exists()]
     if lacking:
-        raise Broken(f"not in {bin_dir}: {', '.join(lacking)}")
+        raise Broken(f"not in {a_bench.bin_dir}: {', '.join(lacking)}")
+    if about.keeps_interrupts_apart(about.kernel_configuration()):
+        a_bench.note("this kernel charges interrupts to nobody: CPU is without the receiving side of the network")
     groups = [name for name in variants.GROUPS if name in names]
     control = run_groups(groups, a_bench) if groups else "as the machine has it"
     is_whole = run_scenarios({name: module for name, module in found.items() if name in names}, a_bench)
     results = RESULTS / "results.json"
-    a_bench.record.write(results, about.gather(bin_dir, mode.name, control, a_bench.seconds))
-    a_bench.clear_folder()
+    a_bench.record.write(results, about.gather(a_bench.bin_dir, a_bench.mode.name, control, a_bench.seconds))
     a_bench.say(f"results are in {results.relative_to(ROOT)}")
     return report.main([str(results)]) or (0 if is_whole else 1)
 

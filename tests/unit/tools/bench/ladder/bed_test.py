@@ -2,7 +2,7 @@ import pathlib
 import tempfile
 import unittest
 
-from ladder import bed, main, manifests, peers, plan, variants
+from ladder import bed, manifests, peers, variants
 
 
 class Objects(unittest.TestCase):
@@ -29,20 +29,6 @@ class CongestionControl(unittest.TestCase):
     def test_cubic_only_where_namespaces_may_have_it(self):
         self.assertEqual("cubic", bed.choose_congestion_control("reno cubic\n"))
         self.assertEqual("reno", bed.choose_congestion_control("reno bbr\n"))
-
-
-class Selection(unittest.TestCase):
-    names = ("same-node", "cross-node", "churn")
-
-    def test_a_mode_runs_everything_and_a_name_itself_in_quick_mode(self):
-        for words, expected in ((["quick"], (plan.QUICK, list(self.names))), (["full"], (plan.FULL, list(self.names))),
-                                (["churn"], (plan.QUICK, ["churn"])),
-                                (["full", "same-node"], (plan.FULL, ["same-node"]))):
-            self.assertEqual(expected, main.selection(words, self.names))
-
-    def test_an_unknown_word_or_none_is_wrong_usage(self):
-        self.assertIsNone(main.selection(["churns"], self.names))
-        self.assertIsNone(main.selection([], self.names))
 
 
 class Peers(unittest.TestCase):
