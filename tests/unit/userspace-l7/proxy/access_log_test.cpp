@@ -1,9 +1,14 @@
 #include "proxy/access_log.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <thread>
+#include <vector>
 
 #include "proxy/access_log_file.h"
 #include "proxy/stats.h"
@@ -128,6 +133,80 @@ TEST_F(AccessLogFiles, LoseAndCountWhatWaitsBehindAFullBuffer) {
   }
   EXPECT_GT(dropped, 0u);
   EXPECT_EQ(count_lines(path) + static_cast<int>(dropped), kLines);
+}
+
+// Standard error in a container is a pipe that the proxy's own log goes to as well, and whose
+// reader may be slow; here both ends are one pipe and both writers are at it.
+TEST(AccessLogOnAPipe, IsNotMixedWithWhatOthersWriteThere) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  Fd reader(ends[0]);
+  Fd writer(ends[1]);
+  const std::string path = "/proc/self/fd/" + std::to_string(writer.get());
+  const std::string other(200, 'o');
+  constexpr int kLines = 3000;  // several times what the pipe holds
+  std::thread others([&] {
+    for (int i = 0; i < kLines; i++)
+      EXPECT_EQ(::write(writer.get(), (other + "\n").data(), 201), 201);
+  });
+  std::thread ours([&] {
+    auto log = AccessLogFile::open(path, 8u << 20);
+    ASSERT_TRUE(log) << log.error().message();
+    for (int i = 0; i < kLines; i++) (*log)->write(record());
+    log->reset();
+    EXPECT_EQ(::write(writer.get(), "end\n", 4), 4);
+  });
+  const std::string ours_text = to_json_line(record());
+  int seen = 0, mixed = 0;
+  bool is_over = false;
+  FILE* stream = ::fdopen(reader.release(), "r");
+  char* line = nullptr;
+  size_t room = 0;
+  for (int lines = 0; lines < 2 * kLines + 1; lines++) {
+    const ssize_t length = ::getline(&line, &room, stream);
+    ASSERT_GT(length, 0);
+    const std::string_view text(line, static_cast<size_t>(length) - 1);
+    is_over |= text == "end";
+    seen += text == ours_text ? 1 : 0;
+    mixed += text != ours_text && text != other && text != "end" ? 1 : 0;
+  }
+  ::free(line);
+  ::fclose(stream);
+  others.join();
+  ours.join();
+  EXPECT_TRUE(is_over);
+  EXPECT_EQ(seen, kLines);
+  EXPECT_EQ(mixed, 0);
+}
+
+// One that is full for a while, seen by what stands behind: a line that was cut is ended first.
+TEST(AccessLogOnADisk, ThatTookHalfALineGetsTheNextOnAFreshOne) {
+  const auto file_limit = [](rlim_t bytes) {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = bytes;
+    return ::setrlimit(RLIMIT_FSIZE, &limit) == 0;
+  };
+  const std::string path = testing::TempDir() + "torn-" + std::to_string(::getpid());
+  const size_t line_bytes = to_json_line(record()).size() + 1;
+  const auto before = std::signal(SIGXFSZ, SIG_IGN);
+  ASSERT_TRUE(file_limit(line_bytes + line_bytes / 2));
+  {
+    auto log = AccessLogFile::open(path, 1u << 20);
+    ASSERT_TRUE(log);
+    for (int i = 0; i < 3; i++) (*log)->write(record());
+    ASSERT_TRUE(test::wait_until([&] { return (*log)->dropped() == 2; })) << (*log)->dropped();
+    ASSERT_TRUE(file_limit(RLIM_INFINITY));
+    (*log)->write(record());
+  }
+  std::signal(SIGXFSZ, before);
+  std::ifstream file(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_EQ(lines[0], to_json_line(record()));
+  EXPECT_EQ(lines[2], to_json_line(record()));
+  std::remove(path.c_str());
 }
 
 TEST(AccessLogOnADisk, ThatIsFullLosesAndCounts) {
