@@ -15,7 +15,9 @@ EdgeSet::EdgeSet(EventLoop& loop) : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   poll_->watch({.readable = true});
 }
 
-EdgeSet::~EdgeSet() = default;
+EdgeSet::~EdgeSet() {
+  KS_ASSERT(members_ == 0);
+}
 
 Result<void> EdgeSet::add(int fd, Member& member) {
   epoll_event event{};
@@ -23,22 +25,23 @@ Result<void> EdgeSet::add(int fd, Member& member) {
   event.data.ptr = &member;
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
     return fail_errno(Reason::io_error, errno, "watching a socket");
+  members_++;
   return {};
 }
 
 void EdgeSet::remove(int fd, Member& member) noexcept {
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
-  for (size_t i = events_in_ - events_left_; i < events_in_; i++)
+  members_--;
+  for (size_t i = next_; i < count_; i++)
     if (events_[i].data.ptr == &member) events_[i].data.ptr = nullptr;
 }
 
 // One batch: the loop comes back for more, after others.
 void EdgeSet::dispatch() noexcept {
   const int count = ::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), 0);
-  events_in_ = count > 0 ? static_cast<size_t>(count) : 0;
-  for (events_left_ = events_in_; events_left_ > 0;) {
-    const epoll_event& event = events_[events_in_ - events_left_];
-    events_left_--;
+  count_ = count > 0 ? static_cast<size_t>(count) : 0;
+  for (next_ = 0; next_ < count_;) {
+    const epoll_event& event = events_[next_++];
     if (event.data.ptr != nullptr) static_cast<Member*>(event.data.ptr)->on_edge(event.events);
   }
 }

@@ -31,7 +31,7 @@ class EdgeSet {
   };
 
   explicit EdgeSet(EventLoop& loop);  // aborts when the process has no descriptor for it
-  ~EdgeSet();
+  ~EdgeSet();                         // without members
 
   // What is ready already is the first edge. `member` removes itself before it dies, and before
   // `fd` is closed. Error: io_error (not pollable, or in the set already).
@@ -44,8 +44,9 @@ class EdgeSet {
   Fd epoll_;
   std::unique_ptr<Poll> poll_;
   std::array<epoll_event, 256> events_;
-  size_t events_left_ = 0;  // at the end of the batch that is being told
-  size_t events_in_ = 0;
+  size_t next_ = 0;  // of events_ that is to be told
+  size_t count_ = 0;
+  size_t members_ = 0;
 };
 
 }  // namespace keelson::io

@@ -117,7 +117,7 @@ void UpstreamPool::give_back(std::unique_ptr<UpstreamConnection> connection) {
   H1ClientStream& stream = *connection->stream;
   stream.set_wake(nullptr);
   if (stream.is_cancelled()) return;
-  if (!may_keep(*connection)) {
+  if (!may_keep(*connection) || !stream.is_quiet()) {
     // All of the answer has arrived: no reason to alarm the other side by a reset.
     const bool is_complete = stream.codec().is_reusable() || stream.codec().is_closing();
     if (is_complete && stream.is_between_messages()) end(std::move(connection));
@@ -134,8 +134,7 @@ void UpstreamPool::give_back(std::unique_ptr<UpstreamConnection> connection) {
 }
 
 bool UpstreamPool::may_keep(const UpstreamConnection& connection) const {
-  return connection.stream->codec().is_reusable() && !connection.is_retiring() &&
-         connection.stream->is_quiet();
+  return connection.stream->codec().is_reusable() && !connection.is_retiring();
 }
 
 std::unique_ptr<UpstreamConnection> UpstreamPool::unshelve(Kept::iterator kept) {
