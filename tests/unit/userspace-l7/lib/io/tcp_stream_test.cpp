@@ -73,6 +73,15 @@ class Streams : public testing::Test {
       all.append(reinterpret_cast<const char*>(space.data()), result->bytes);
     }
   }
+  // The server reads less than it had room for; then "second" comes, which nobody has told of.
+  void send_second_behind_a_short_read() {
+    wait_readable_after_writing("first");
+    std::array<std::byte, 64> space;
+    ASSERT_EQ(server->read(space)->bytes, 5u);
+    BufferChain out(pool);
+    ASSERT_TRUE(out.append(std::string_view("second")));
+    ASSERT_TRUE(client->write(out));
+  }
   // The server asks first, then the client writes (and ends).
   void wait_readable_after_writing(std::string_view text, bool then_end = false) {
     EXPECT_EQ(drain(*server), "");
@@ -132,12 +141,7 @@ TEST_F(Streams, AnnounceNothingToOneThatDidNotAsk) {
 // The race of an edge with a short read: what came after the read is announced, whoever asked
 // first.
 TEST_F(Streams, AnnounceWhatArrivedBetweenAShortReadAndTheNextOne) {
-  wait_readable_after_writing("first");
-  std::array<std::byte, 64> space;
-  ASSERT_EQ(server->read(space)->bytes, 5u);
-  BufferChain out(pool);
-  ASSERT_TRUE(out.append(std::string_view("second")));
-  ASSERT_TRUE(client->write(out));
+  send_second_behind_a_short_read();
   std::string got = drain(*server);  // asks the kernel or does not; then waits
   const int told = server_seen.readable;
   while (got.empty()) {
@@ -148,12 +152,8 @@ TEST_F(Streams, AnnounceWhatArrivedBetweenAShortReadAndTheNextOne) {
 }
 
 TEST_F(Streams, AskTheKernelWhenTheyAreTo) {
-  wait_readable_after_writing("first");
+  send_second_behind_a_short_read();
   std::array<std::byte, 64> space;
-  ASSERT_EQ(server->read(space)->bytes, 5u);
-  BufferChain out(pool);
-  ASSERT_TRUE(out.append(std::string_view("second")));
-  ASSERT_TRUE(client->write(out));
   EXPECT_TRUE(server->read(space)->is_would_block()) << "the loop has not told";
   server->look_again();
   EXPECT_EQ(server->read(space)->bytes, 6u);
