@@ -1,22 +1,7 @@
 #include "compile/address_classes.h"
 
-#include <cstring>
-
 namespace keelson::compile {
 namespace {
-
-IpPrefix widened(const IpPrefix& prefix, uint8_t length_bits) {
-  ks_addr raw = prefix.address.raw();
-  std::array<uint8_t, sizeof raw> bytes;
-  std::memcpy(bytes.data(), &raw, sizeof raw);
-  const size_t whole = length_bits / 8;
-  if (whole < bytes.size()) {
-    bytes[whole] &= static_cast<uint8_t>(0xff00u >> (length_bits % 8));
-    std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(whole) + 1, bytes.end(), uint8_t{0});
-  }
-  std::memcpy(&raw, bytes.data(), sizeof raw);
-  return {IpAddress(raw), length_bits};
-}
 
 IpPrefix all_v4() {
   return {IpAddress::parse("0.0.0.0").value(), 96};
@@ -65,7 +50,7 @@ AddressClasses::Changes AddressClasses::changes_of(const IpPrefix& region) const
   std::map<uint32_t, AddressLists> touched;  // by source
   for (const uint8_t length : lengths_[is_v4_prefix(region) ? 1 : 0]) {
     if (length > region.length_bits) break;
-    const auto found = memberships_.find(widened(region, length));
+    const auto found = memberships_.find(region.widened(length));
     if (found == memberships_.end()) continue;
     for (const Membership& membership : found->second) {
       AddressLists& lists = touched[membership.source];

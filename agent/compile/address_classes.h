@@ -1,7 +1,7 @@
 // AddressClasses: which addresses a set of policies tells apart: regions (every prefix that a
-// source names) and, for each, the class of those that all sources match alike. Costs N log N for N
-// prefixes: a region asks only the prefixes that hold it, one search for each length that occurs.
-// Pure.
+// source names) and, for each, the class of those that all sources match alike. A region asks only
+// the prefixes that hold it: one search for each length that occurs, not one question to each
+// prefix. Pure.
 #pragma once
 
 #include <array>

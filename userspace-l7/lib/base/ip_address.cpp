@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
@@ -133,15 +134,23 @@ Result<IpPrefix> IpPrefix::parse(std::string_view text) {
       return fail(Reason::bad_value, ErrorSource::kConfig,
                   "'" + std::string(text) + "' has no valid prefix length");
   }
-  const IpPrefix prefix{address, static_cast<uint8_t>(128 - own_bits + length)};
-  Bytes bytes = bytes_of(address);
-  for (unsigned bit = prefix.length_bits; bit < 128; bit++)
-    bytes[bit / 8] &= static_cast<uint8_t>(~(0x80u >> (bit % 8)));
-  if (address_of(bytes.data()) != address)
-    return fail(Reason::bad_value, ErrorSource::kConfig,
-                "'" + std::string(text) + "' has bits set beyond its prefix; write " +
-                    IpPrefix{address_of(bytes.data()), prefix.length_bits}.to_string());
+  const auto length_bits = static_cast<uint8_t>(128 - own_bits + length);
+  const IpPrefix prefix = IpPrefix{address, 128}.widened(length_bits);
+  if (prefix.address != address)
+    return fail(
+        Reason::bad_value, ErrorSource::kConfig,
+        "'" + std::string(text) + "' has bits set beyond its prefix; write " + prefix.to_string());
   return prefix;
+}
+
+IpPrefix IpPrefix::widened(uint8_t to_bits) const noexcept {
+  Bytes bytes = bytes_of(address);
+  const size_t whole = to_bits / 8;
+  if (whole < bytes.size()) {
+    bytes[whole] &= static_cast<uint8_t>(0xff00u >> (to_bits % 8));
+    std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(whole) + 1, bytes.end(), uint8_t{0});
+  }
+  return {address_of(bytes.data()), to_bits};
 }
 
 bool IpPrefix::contains(const IpAddress& candidate) const noexcept {

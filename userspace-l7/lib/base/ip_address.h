@@ -59,6 +59,8 @@ struct IpPrefix {
 
   // "10.0.0.0/8", "fd00::/8", or a bare address. Error: Reason::bad_value (also for set host bits).
   static Result<IpPrefix> parse(std::string_view text);
+  // The prefix of `to_bits` (<= length_bits) that this one lies in.
+  IpPrefix widened(uint8_t to_bits) const noexcept;
   bool contains(const IpAddress& candidate) const noexcept;
   std::string to_string() const;
   friend auto operator<=>(const IpPrefix&, const IpPrefix&) = default;

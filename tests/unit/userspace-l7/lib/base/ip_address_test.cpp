@@ -29,6 +29,17 @@ TEST(IpPrefix, ContainsComparesWholeAndPartialBytes) {
   EXPECT_EQ(prefix.to_string(), "10.16.0.0/12");
 }
 
+TEST(IpPrefix, WidensToThePrefixThatHoldsIt) {
+  for (const auto& [from, bits, to] : {std::tuple{"10.31.7.0/24", 12, "10.16.0.0/12"},
+                                       {"10.31.7.0/24", 24, "10.31.7.0/24"},
+                                       {"10.31.7.9/32", 0, "0.0.0.0/0"}}) {
+    const auto prefix = IpPrefix::parse(from).value();
+    EXPECT_EQ(prefix.widened(static_cast<uint8_t>(96 + bits)).to_string(), to);
+  }
+  EXPECT_EQ(IpPrefix::parse("fd00:1::/33").value().widened(7).to_string(), "fc00::/7");
+  EXPECT_EQ(IpPrefix::parse("fd00::1").value().widened(128).to_string(), "fd00::1/128");
+}
+
 TEST(IpPrefix, RefusesHostBitsAndNamesTheFix) {
   auto prefix = IpPrefix::parse("10.0.0.1/8");
   ASSERT_FALSE(prefix);
