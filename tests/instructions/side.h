@@ -4,7 +4,7 @@
 #pragma once
 
 #include "io/event_loop.h"
-#include "io/timer.h"
+#include "io/idle.h"
 #include "proxy/hbone/connection.h"
 #include "proxy/scheduler.h"
 
@@ -22,12 +22,12 @@ class Side {
   io::EventLoop loop;
 
  private:
-  io::Timer turn_{loop, [this] {
-                    if (scheduler.run_turn()) turn_.start(std::chrono::milliseconds(0));
-                  }};
+  io::Idle turn_{loop, [this] {
+                   if (scheduler.run_turn()) turn_.start();
+                 }};
 
  public:
-  proxy::Scheduler scheduler{[this] { turn_.start(std::chrono::milliseconds(0)); }};
+  proxy::Scheduler scheduler{[this] { turn_.start(); }};
   BlockPool blocks;
   hbone::LoopAlarms alarms{loop};
   tls::InlineSigner signer;
