@@ -1,12 +1,11 @@
 """bed: the lab of the ladder: two nodes, meshed and unmeshed pods, 1,000 routed Services, one congestion control.
 
-Owns a Mesh (which see for how it ends). Keeps the access logs from filling memory. Blocking; one thread.
+Owns a Mesh (which see for how it ends). Blocking; one thread.
 """
-import os
 import pathlib
 
 from ladder import manifests, sampler
-from ladder.mesh import Mesh, MeshError
+from ladder.mesh import Mesh
 
 PREFIX = "keelson-bench"
 WANTED_CONGESTION_CONTROL = "cubic"
@@ -58,19 +57,9 @@ class Bed:
         return [self.started[f"proxy@{node}"] for node in nodes]
 
     def service_address(self, service):
-        """Its first ClusterIP, from the name resolution that pods get."""
-        for line in (self.mesh.root / "hosts" / "bench").read_text().splitlines():
-            address, *names = line.split()
-            if service in names:
-                return address
-        raise MeshError(f"the lab has no Service {service}")
+        return self.mesh.service_address("bench", service)
 
     def restarted(self):
         """Processes that are not the ones that the bed started with."""
         now = self.mesh.pids()
         return sorted(name for name, pid in self.started.items() if now.get(name) != pid)
-
-    def trim_logs(self):
-        """Empties the access logs: they are in memory, and a window writes tens of megabytes."""
-        for node in self.mesh.nodes:
-            os.truncate(self.mesh.root / node / "logs" / "proxy.log", 0)

@@ -49,7 +49,7 @@ class Crossing:
             write_origin(self.folder)
             (self.folder / "objects.yaml").write_text(self.manifest())
             self.mesh.up(self.folder)
-            self.addresses = {(ns, name): self.service_address(ns, name)
+            self.addresses = {(ns, name): self.mesh.service_address(ns, name)
                               for ns in self.namespaces for name in SERVICES}
         except BaseException:
             self.mesh.down()
@@ -67,13 +67,6 @@ class Crossing:
         for pod, ns in self.clients.items():
             found += [objects.account(ns, pod), objects.pod(ns, pod, NEAR, service_account=pod)]
         return objects.document(*found)
-
-    def service_address(self, ns, service):
-        for line in (self.mesh.root / "hosts" / ns).read_text().splitlines():
-            address, *names = line.split()
-            if service in names:
-                return address
-        raise MeshError(f"the lab has no Service {ns}/{service}")
 
     def origin_pids(self, ns):
         return sampler.family(self.pid(f"pod:{origin_name(ns)}/main"))
@@ -98,12 +91,6 @@ class Crossing:
     def proxy_counter(self, node, name):
         """Of the proxy of a node, as its agent reports it; a new report comes every few seconds."""
         return exposition.total(self.mesh.metrics(node), name)
-
-    def trim_logs(self):
-        """Empties the access logs: a flood writes tens of megabytes."""
-        for node in self.mesh.nodes:
-            with open(self.mesh.root / node / "logs" / "proxy.log", "r+") as log:
-                log.truncate(0)
 
 
 def ended(process, seconds=60):

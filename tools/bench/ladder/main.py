@@ -41,7 +41,7 @@ def run_group(name, ready_bed, a_bench):
         try:
             return window.run(a_bench.client, variant, load, softirq)
         finally:
-            ready_bed.trim_logs()
+            ready_bed.mesh.trim_logs()
 
     def miss(variant, why):
         a_bench.miss(f"{name}/{variant}", why)

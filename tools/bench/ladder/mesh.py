@@ -117,6 +117,19 @@ class Mesh:
         lines = self.lab("status").split("\n\n")[0].splitlines()[1:]
         return {line.split()[0]: line.split()[4] for line in lines}
 
+    def service_address(self, ns, service):
+        """A Service's first ClusterIP, from the name resolution that the pods of its namespace get."""
+        for line in (self.root / "hosts" / ns).read_text().splitlines():
+            address, *names = line.split()
+            if service in names:
+                return address
+        raise MeshError(f"the lab has no Service {ns}/{service}")
+
+    def trim_logs(self):
+        """Empties the proxies' access logs: they are in memory, and load writes tens of megabytes in seconds."""
+        for node in self.nodes:
+            os.truncate(self.root / node / "logs" / "proxy.log", 0)
+
     def pids(self):
         """process -> pid: "agent@node1", "proxy@node1", "pod:web/main"."""
         lines = self.lab("status").split("\n\n")[-1].splitlines()[1:]

@@ -61,7 +61,7 @@ def under(crossing, name, seconds):
         return report
     finally:
         end(flood)
-        crossing.trim_logs()
+        crossing.mesh.trim_logs()
 
 
 def works(bench, crossing, name):
