@@ -17,17 +17,14 @@ CPU_METRICS = ("cpu_all", "cpu_proxies")  # what goals are judged by
 class Mode:
     name: str
     cases: tuple  # of (connections, body)
-    closed_seconds: float
-    open_seconds: float
+    seconds: float  # of a window
     warmup: float
-    closed_rounds: int = 7
-    open_rounds: int = 5
+    rounds: int = 15  # of each loop: with fewer, quartiles of two runs would differ by chance (see compare.py)
     repeat_seconds: float = 0  # for further sets of rounds, in all of a group
 
 
-QUICK = Mode("quick", ((32, "1k"),), closed_seconds=1.2, open_seconds=1.5, warmup=0.3, repeat_seconds=75)
-FULL = Mode("full", tuple(itertools.product((32, 1, 256), ("1k", "64k"))), closed_seconds=1.5, open_seconds=2.0,
-            warmup=0.4, repeat_seconds=600)
+QUICK = Mode("quick", ((32, "1k"),), seconds=0.5, warmup=0.2, repeat_seconds=120)
+FULL = Mode("full", tuple(itertools.product((32, 1, 256), ("1k", "64k"))), seconds=0.6, warmup=0.2, repeat_seconds=600)
 MODES = {mode.name: mode for mode in (QUICK, FULL)}
 
 

@@ -53,38 +53,37 @@ class GroupRun:
             self.run_case(connections, body)
 
     def run_case(self, connections, body):
-        closed = window.Load(connections, body, self.mode.closed_seconds, self.mode.warmup)
-        capacities = self.run_loop(closed, self.mode.closed_rounds).medians("rps")
+        closed = window.Load(connections, body, self.mode.seconds, self.mode.warmup)
+        capacities = self.run_loop(closed).medians("rps")
         rate = plan.open_rate(capacities)
         if not rate:
             self.notes.note(f"{self.group}, {connections} connections, {body}: no open loop, nothing was answered")
             return
         self.notes.note(f"{self.group}, {connections} connections, {body}: open loop at {rate:.0f} requests a second, "
                         f"{plan.LOAD_SHARE:.0%} of the slowest variant's median")
-        self.run_loop(window.Load(connections, body, self.mode.open_seconds, self.mode.warmup, rate),
-                      self.mode.open_rounds)
+        self.run_loop(window.Load(connections, body, self.mode.seconds, self.mode.warmup, rate))
 
-    def run_loop(self, load, rounds):
+    def run_loop(self, load):
         """One set of rounds, and further ones while the spread is too wide and there is time."""
         found = Rounds(self.group, load, self.variants)
         repeats = 0
         while True:
             began = self.clock()
-            self.run_set(found, rounds)
+            self.run_set(found)
             set_seconds = self.clock() - began
             wide = plan.wide(found.samples_by_line())
             if not wide or not plan.may_repeat(repeats, set_seconds, self.repeat_seconds):
                 break
             repeats += 1
             self.repeat_seconds -= set_seconds
-            self.notes.note(f"{rounds} more rounds, spread above {stats.SPREAD_MAX:.0%}: {spelled(wide)}")
+            self.notes.note(f"{self.mode.rounds} more rounds, spread above {stats.SPREAD_MAX:.0%}: {spelled(wide)}")
         if wide:
             self.notes.note(f"spread still above {stats.SPREAD_MAX:.0%}: {spelled(wide)}")
         self.notes.add(found.lines())
         return found
 
-    def run_set(self, found, rounds):
-        for _, variant in plan.interleaved(self.variants, rounds):
+    def run_set(self, found):
+        for _, variant in plan.interleaved(self.variants, self.mode.rounds):
             title = record.rung_id(self.group, variant.name, found.load, "open" if found.load.rate else "closed")
             reading = window.run_with_retry(lambda: self.take(variant, found.load),
                                             lambda fault: self.notes.note(f"{title}: {fault}"))

@@ -15,7 +15,7 @@ NAME = "config-scale"
 DESCRIPTION = "1,000 Services and 10,000 pods: ready, memory of agent and proxy"
 PREFIX = "keelson-lab-config"
 NODE = "node1"
-ROUNDS = {"quick": 3, "full": 7}
+ROUNDS = {"quick": 11, "full": 15}
 PATIENCE = 60  # seconds for the agent to be ready
 POLL = 0.002
 

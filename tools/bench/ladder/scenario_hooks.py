@@ -17,8 +17,8 @@ NAME = "hooks"
 DESCRIPTION = "nanoseconds of each BPF program's run, direct connections"
 PREFIX = "keelson-lab-hooks"
 NODE, NAMESPACE = "node1", "hooks"
-ROUNDS = {"quick": 7, "full": 15}
-CONNECTIONS = {"quick": 1500, "full": 4000}
+ROUNDS = {"quick": 15, "full": 25}
+CONNECTIONS = {"quick": 1000, "full": 4000}
 
 SYS_BPF = {"x86_64": 321, "aarch64": 280}
 BPF_ENABLE_STATS = 32

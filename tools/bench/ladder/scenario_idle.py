@@ -11,8 +11,8 @@ NAME = "idle"
 DESCRIPTION = "1,000 idle connections between one pod pair across nodes: memory of both proxies"
 PREFIX = "keelson-lab-idle"
 CONNECTIONS = 1000
-ROUNDS = {"quick": 3, "full": 7}
-HOLD = 2  # seconds; memory is read while they last
+ROUNDS = {"quick": 11, "full": 15}
+HOLD = 1  # second; memory is read while they last
 SIDES = {"client": NEAR, "server": FAR}
 VARIANTS = {"l4": "{}-side", "l7": "{}-l7"}  # Service -> name of the line
 

@@ -13,8 +13,8 @@ DESCRIPTION = "requests a second of two workers over one"
 PREFIX = "keelson-lab-work{}"
 CLIENTS = {"first": "shop", "second": "shop"}
 WORKERS = (1, 2)
-ROUNDS = {"quick": 5, "full": 11}
-SECONDS = {"quick": 1.2, "full": 3}
+ROUNDS = {"quick": 11, "full": 15}
+SECONDS = {"quick": 0.6, "full": 1.5}
 CONNECTIONS = 16  # of each client
 CORES_WANTED = 5  # two workers, two clients, one origin
 

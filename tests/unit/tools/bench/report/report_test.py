@@ -118,7 +118,25 @@ class Compare(unittest.TestCase):
     def test_ranges_that_touch_overlap(self):
         before = self.run_of(a=[1, 2, 3], b=[1, 2, 3], c=[1, 2, 3], d=[1], e=[1, 1, 1])
         after = self.run_of(a=[2, 3, 4], b=[2.5, 2.5, 2.5], c=[2.6, 2.6, 2.6], d=[1], f=[1, 1, 1])
-        self.assertEqual((["a", "b"], ["c"], ["d"], ["e", "f"]), compare.compare(before, after))
+        found = compare.Comparison(before, after)
+        self.assertEqual((["a", "b"], ["c"], ["d"], ["e", "f"]),
+                         (found.same, list(found.apart), found.narrow, found.single))
+
+    def test_what_was_measured_in_turns_is_compared_as_ratio(self):
+        rung = "same-node/{}/c32/1k/h1/{}"
+        ids = {name: rung.format(*name.split("_", 1)) for name in ("none_cpu_all", "relay_cpu_all", "relay_cpu_proxies")}
+        before = self.run_of(**{ids["none_cpu_all"]: [1, 2, 3], ids["relay_cpu_all"]: [2, 4, 6], ids["relay_cpu_proxies"]: [1, 2, 3]})
+        after = self.run_of(**{ids["none_cpu_all"]: [9, 8, 7], ids["relay_cpu_all"]: [18, 16, 14], ids["relay_cpu_proxies"]: [1, 2, 3]})
+        found = compare.Comparison(before, after)
+        self.assertEqual(([ids["none_cpu_all"]], [ids["relay_cpu_all"]], [ids["relay_cpu_proxies"]]),
+                         (found.references, found.same, list(found.apart)))
+        self.assertEqual((1, 3), compare.unpaired(before, after))
+
+    def test_scenarios_name_their_references(self):
+        for id_, base in (("policy-scale/rules1000/connect_p50", "policy-scale/rules10/connect_p50"),
+                          ("handshake/keelson/cpu", "handshake/openssl/cpu"), ("fairness/bodies/p99", "fairness/alone/p99"),
+                          ("fairness/bodies/served", None), ("workers/two/rps", "workers/one/rps"), ("idle/server-l7/mib", None)):
+            self.assertEqual(base, compare.reference(id_))
 
     def test_nine_of_ten_hold_and_eight_do_not(self):
         for apart, holds in ((1, True), (2, False)):

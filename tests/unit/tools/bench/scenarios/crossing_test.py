@@ -58,9 +58,10 @@ class Manifest(unittest.TestCase):
 class Lines(unittest.TestCase):
     def test_churn_counts_handshakes_per_connection_and_the_share_that_failed(self):
         load = {"connections_opened": 200, "requests": 200, "seconds": 2, "errors": {"reset": 1, "connect": 3}}
-        lines = by_id(churn.to_lines([(load, 4)]))
-        self.assertEqual(lines["churn/keelson/handshakes_per_connection"]["samples"], [0.02])
-        self.assertEqual(lines["churn/keelson/failed"]["samples"], [0.02])
+        lines = by_id(churn.to_lines([([load, load], 4)]))
+        self.assertEqual(lines["churn/keelson/handshakes_per_connection"]["samples"], [0.01])
+        self.assertEqual(lines["churn/keelson/failed"]["samples"], [0.02, 0.02])
+        self.assertEqual(lines["churn/keelson/connections"]["samples"], [100, 100])
 
     def test_idle_has_a_line_for_each_side(self):
         lines = by_id(idle.to_lines("l4", [({"client": 1.0, "server": 2.0}, 9.0)]))
