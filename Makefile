@@ -67,6 +67,10 @@ budgets: configure ## instructions per operation against tests/instructions/budg
 golden: build-all ## rewrite the golden files; review the diff
 	@KEELSON_UPDATE_GOLDEN=1 tools/run-tests $(BUILD) -L unit
 
+.PHONY: images
+images: build ## OCI archives and bills of materials into build/images
+	@tools/images/build $(BUILD)/bin build/images
+
 lab: build ## a lab of two nodes that stays up until `lab down`
 	@$(BUILD)/bin/lab up --manifests tools/dev/demo
 

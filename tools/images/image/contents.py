@@ -1,0 +1,34 @@
+"""What is in each image: the programs that this tree builds, and programs of the distribution beside them.
+
+Everything else follows: the libraries that they need, the packages that these belong to, the certificates of the
+public authorities, and the few files that the C library and OpenSSL look for.
+"""
+import dataclasses
+
+ROOT_USER, PLAIN_USER = "0:0", "65532:65532"
+PROGRAMS_FOLDER = "/usr/bin"
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    name: str
+    description: str
+    programs: tuple  # of the build folder; the first one is the entry point
+    user: str
+    foreign: tuple = ()  # absolute paths of the distribution's programs
+    links: tuple = ()  # (path, target)
+
+    @property
+    def entry_point(self):
+        return f"{PROGRAMS_FOLDER}/{self.programs[0]}"
+
+
+IMAGES = {image.name: image for image in (
+    Image("keelson-agent", "Keelson's agent of a node: compiles the mesh into kernel maps, with keelsonctl and bpftool",
+          ("keelson-agent", "keelsonctl"), ROOT_USER, foreign=("/usr/sbin/bpftool",)),
+    Image("keelson-l7", "Keelson's proxy of a node: mutual TLS, HBONE, HTTP routing", ("keelson-l7",), PLAIN_USER),
+    Image("keelson-hold", "Keelson's keeper of pod listeners: the only one that enters a pod's namespace",
+          ("keelson-hold",), ROOT_USER),
+    Image("keelson-ctl", "keelsonctl, also as kubectl plugin", ("keelsonctl",), PLAIN_USER,
+          links=((f"{PROGRAMS_FOLDER}/kubectl-keelson", "keelsonctl"),)),
+)}
