@@ -1,0 +1,10 @@
+// etcd is the published server without its migration tools.
+package main
+
+import (
+	"os"
+
+	"go.etcd.io/etcd/server/v3/etcdmain"
+)
+
+func main() { etcdmain.Main(os.Args) }

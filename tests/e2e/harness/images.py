@@ -1,0 +1,51 @@
+"""The images that every cluster of the tests holds, made from programs of this machine: pause, coredns, tools.
+
+`localhost/tools:1` has busybox, curl and bpftool: clients and servers of the scenarios.
+"""
+import os
+import platform
+
+from harness.command import run
+from harness.image import add_file, add_program, layer, write
+from harness.versions import HERE
+
+TAG = "1"
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+def build_pause(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    program, source = folder / "pause", HERE / "pause.c"
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        run("cc", "-Os", "-static", "-s", "-Wall", "-Wextra", "-Werror", "-o", program, source)
+    return program
+
+
+def one_program(path, source):
+    tree = layer.Tree()
+    add_file(tree, path, source)
+    tree.add_folder("/tmp", 0o1777)
+    return tree
+
+
+def tools():
+    tree = one_program("/bin/busybox", "/bin/busybox")
+    for applet in run("/bin/busybox", "--list").split():
+        if applet != "busybox":
+            tree.add_link(f"/bin/{applet}", "busybox")
+    for program in ("/usr/bin/curl", os.path.realpath("/usr/sbin/bpftool")):
+        add_program(tree, program)
+    tree.add_file("/etc/passwd", b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
+    tree.add_file("/etc/nsswitch.conf", b"hosts: files dns\n")
+    return tree
+
+
+def build(folder, pause, coredns):
+    """Writes the archives into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    architecture = ARCHITECTURES[platform.machine()]
+    made = {"pause": (one_program("/pause", pause), ["/pause"], "65535"),
+            "coredns": (one_program("/coredns", coredns), ["/coredns"], ""),
+            "tools": (tools(), [], "")}
+    for name, (tree, entry_point, user) in made.items():
+        write(folder / f"{name}.tar", f"localhost/{name}:{TAG}", tree, architecture, entry_point, user)
