@@ -78,11 +78,6 @@ class Programs:
         self._progress, self._cache = progress, cache or cache_folder()
         self._bin = self._cache / "bin"
 
-    @property
-    def folder(self):
-        """Where the unpacked programs lie."""
-        return self._bin
-
     def provide(self, names):
         """{name: path of the program}; builds what is in no archive."""
         self._bin.mkdir(parents=True, exist_ok=True)
