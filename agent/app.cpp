@@ -35,6 +35,7 @@ constexpr std::chrono::milliseconds kSelfCheckInterval{5000};
 constexpr std::chrono::milliseconds kHoldWatchInterval{200};
 constexpr std::chrono::milliseconds kSweepInterval{60000};
 constexpr std::chrono::seconds kTupleAgeMax{200};  // above the SYN retries of 180 s
+constexpr std::chrono::milliseconds kMetricsRetryInterval{1000};
 // Copies on disk are for a later restart: first what changed is enforced, and a burst is one save.
 constexpr std::chrono::milliseconds kSaveDelay{200};
 
@@ -127,6 +128,7 @@ class App::Parts {
     KS_TRY(listen());
     if (auto loaded = store_.load_last_good(options_.state_dir); !loaded)
       spdlog::warn("component=model msg=\"{}\"", loaded.error().message());
+        metrics_timer_(loop_, [this] { retry_metrics(); }),
     KS_TRY(watch_source());
     self_check_timer_.start_repeating(kSelfCheckInterval);
     hold_timer_.start_repeating(kHoldWatchInterval);
@@ -145,7 +147,10 @@ class App::Parts {
     KS_TRY(proxies_.start(options_.run_dir + "/proxy.sock"));
     if (options_.metrics_address == "off") return {};
     KS_ASSIGN(const Endpoint at, parse_endpoint(options_.metrics_address));
-    KS_TRY(server_.listen_tcp(at));
+    const auto bound = server_.listen_tcp(at);
+    if (bound) return {};
+    if (bound.error().reason != Reason::address_in_use) return Failure(bound.error());
+    metrics_timer_.start(kMetricsRetryInterval);
     return {};
   }
 
@@ -160,11 +165,26 @@ class App::Parts {
     if (!written)
       spdlog::error("component=rollout reason={} msg=\"{}\"", reason_name(written.error().reason),
                     written.error().message());
+    KS_TRY(listen_metrics());
+    if (metrics_timer_.is_active())
+      spdlog::info("component=admin reason=address_in_use msg=\"metrics wait for {}\"",
+                   options_.metrics_address);
+    return {};
+  }
+
+  // While the agent that this one replaces still has the port, it serves the metrics.
+  Result<void> listen_metrics() {
     reconcile_timer_.start({});
   }
 
   Result<void> watch_events() {
     KS_ASSIGN(events_, datapath::FlowEvents::open(
+  void retry_metrics() {
+    if (auto listening = listen_metrics(); !listening)
+      spdlog::error("component=admin reason={} msg=\"no metrics: {}\"",
+                    reason_name(listening.error().reason), listening.error().message());
+  }
+
                            loader_->pins(), [this](const ks_event& event) { flows_.add(event); }));
     KS_ASSIGN(events_poll_, open_poll(events_->epoll_fd(), [this] { drain_events(); }));
     return {};
@@ -294,7 +314,8 @@ class App::Parts {
   admin::HttpServer server_;
   std::unique_ptr<datapath::FlowEvents> events_;
   std::optional<io::Poll> events_poll_, source_poll_;
-  io::Timer reconcile_timer_, save_timer_, self_check_timer_, hold_timer_, sweep_timer_;
+  io::Timer reconcile_timer_, save_timer_, self_check_timer_, hold_timer_, sweep_timer_,
+      metrics_timer_;
   io::Signal terminated_, interrupted_;
 };
 

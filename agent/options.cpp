@@ -30,7 +30,7 @@ ParsedOptions parse_options(int argc, char** argv) {
                  "folder of the built-in CA, the same for all nodes of a mesh [STATE_DIR/ca]");
   cli.add_option("--hold-socket", options.hold_socket, "keelson-hold's socket [RUN_DIR/hold.sock]");
   cli.add_option("--metrics-address", options.metrics_address,
-                 "loopback address of /metrics, /healthz and /readyz, or 'off'")
+                 "address of /metrics, /healthz and /readyz, or 'off'")
       ->capture_default_str();
   cli.add_option("--trust-domain", options.trust_domain)->capture_default_str();
   cli.add_option("--root-namespace", options.root_namespace, "its policies hold for the whole mesh")

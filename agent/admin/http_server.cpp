@@ -16,9 +16,6 @@ Result<void> HttpServer::listen_unix(const std::string& path) {
 }
 
 Result<Endpoint> HttpServer::listen_tcp(const Endpoint& at) {
-  if (!at.address.is_loopback())
-    return fail(Reason::bad_value, ErrorSource::kConfig,
-                "metrics and health are served on loopback only, not on " + at.to_string());
   KS_ASSIGN(Fd fd, io::listen_tcp(at));
   sockaddr_storage bound{};
   socklen_t length = sizeof bound;

@@ -29,7 +29,7 @@ class HttpServer {
 
   // `path`: RUN_DIR/agent.sock; mode 0600, Surface::kOwner.
   Result<void> listen_unix(const std::string& path);
-  // Loopback only (Reason::bad_value otherwise), Surface::kNode. Returns the address with its port.
+  // Surface::kNode: metrics and health, nothing else. Returns the address with its port.
   Result<Endpoint> listen_tcp(const Endpoint& at);
   // A listening socket from elsewhere, e.g. kept by hold.
   Result<void> serve(Fd listening, Surface surface);

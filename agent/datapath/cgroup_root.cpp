@@ -1,5 +1,6 @@
 #include "datapath/cgroup_root.h"
 
+#include <optional>
 #include <sstream>
 
 namespace keelson::datapath {
@@ -21,10 +22,21 @@ std::string unescape(std::string_view text) {
   return plain;
 }
 
+// How far above the reader's cgroup namespace a mount's root is: "/" 0, "/../.." 2. Nothing for a
+// part of the hierarchy.
+std::optional<size_t> levels_above(std::string_view root) {
+  if (root == "/") return 0;
+  size_t levels = 0;
+  for (; root.starts_with("/.."); root.remove_prefix(3)) levels++;
+  return root.empty() ? std::optional(levels) : std::nullopt;
+}
+
 }  // namespace
 
 Result<std::string> find_cgroup2_root(std::string_view mountinfo) {
   std::istringstream lines{std::string(mountinfo)};
+  std::optional<size_t> highest;
+  std::string found;
   for (std::string line; std::getline(lines, line);) {
     // id parent major:minor root mount-point options [optional fields] - type source options
     const size_t separator = line.find(" - ");
@@ -34,8 +46,12 @@ Result<std::string> find_cgroup2_root(std::string_view mountinfo) {
     std::string id, parent, device, root, mount_point, type;
     before >> id >> parent >> device >> root >> mount_point;
     after >> type;
-    if (type == "cgroup2" && root == "/") return unescape(mount_point);
+    const auto levels = type == "cgroup2" ? levels_above(root) : std::nullopt;
+    if (!levels || (highest && *levels <= *highest)) continue;
+    highest = levels;
+    found = unescape(mount_point);
   }
+  if (highest) return found;
   return fail(Reason::kernel_feature_missing, ErrorSource::kKernel,
               "no cgroup2 mount that shows the hierarchy's root: mount the host's /sys/fs/cgroup");
 }

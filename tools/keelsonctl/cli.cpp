@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <optional>
 #include <ostream>
+#include <sstream>
 #include <utility>
 
 #include "base/reason.h"
@@ -46,6 +47,7 @@ class Command {
   using Render = Result<Rendered> (*)(std::string_view, const Style&);
   int show(std::string_view path, const Query& query, Render render);
   int check();
+  int ready();
   int why();
   int observe();
   int version();
@@ -118,6 +120,17 @@ int Command::check() {
   terminal_.err << "hint: no agent answers at " << plain_text(client_.socket_path())
                 << "; these checks look at this machine only\n";
   return print(local_checks_json(terminal_.checks_root), render_check);
+}
+
+// The text as it is, one line a task: a probe's output ends up in the pod's events.
+int Command::ready() {
+  const auto reply = client_.get("/readyz");
+  if (!reply) return report_unreachable(reply.error());
+  if (reply->status != 200 && reply->status != 503) return report_problem(*reply);
+  std::istringstream lines(reply->body);
+  for (std::string line; std::getline(lines, line);) terminal_.out << plain_text(line) << "\n";
+  terminal_.out.flush();
+  return reply->status == 200 ? kExitOk : kExitFindings;
 }
 
 int Command::why() {
@@ -239,6 +252,7 @@ int run(const std::vector<std::string>& arguments, const Terminal& terminal) {
   add_common(app, options);
   app.add_subcommand("check", "Can this node run Keelson; what to do about each problem");
   app.add_subcommand("status", "Agent, configuration, pods, counters, findings");
+  app.add_subcommand("ready", "Are the agent's start-up tasks done; for probes");
   add_observe(app, options);
   auto* why = app.add_subcommand("why", "Why a connection works or not, link by link");
   why->add_option("from", options.from, "NAMESPACE/POD")->required();
@@ -259,6 +273,7 @@ int run(const std::vector<std::string>& arguments, const Terminal& terminal) {
   Command command(options, terminal);
   const std::string verb = app.get_subcommands().front()->get_name();
   if (verb == "check") return command.check();
+  if (verb == "ready") return command.ready();
   if (verb == "status") return command.show("/v1/status", {}, render_status);
   if (verb == "observe") return command.observe();
   if (verb == "why") return command.why();

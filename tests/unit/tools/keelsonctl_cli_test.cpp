@@ -55,6 +55,23 @@ TEST_F(Keelsonctl, StatusWithAFindingExitsOneAlsoAsJson) {
   EXPECT_EQ(json.out.substr(0, 15), "{\n  \"node\": \"n1");
 }
 
+TEST_F(Keelsonctl, ReadyIsDecidedByTasksAndNotByFindings) {
+  admin_.on_loop([this] {
+    admin_.state.mesh.live.findings.push_back(
+        {model::Severity::kError, Reason::syntax_error, {"a.yaml", 3}, "", "broken", ""});
+  });
+  const auto ready = ctl({"ready"});
+  EXPECT_EQ(ready.code, kExitOk) << ready.out << ready.err;
+  EXPECT_EQ(ready.out.substr(0, 6), "ready\n");
+  admin_.on_loop(
+      [this] { admin_.state.tasks.mark_missing(admin::kTaskHoldConnected, "no answer\x1b[2J"); });
+  const auto missing = ctl({"ready"});
+  EXPECT_EQ(missing.code, kExitFindings);
+  EXPECT_NE(missing.out.find("missing hold_connected: no answer\\x1b[2J\n"), std::string::npos)
+      << missing.out;
+  EXPECT_EQ(run_with({"--run-dir", "/nonexistent", "ready"}).code, kExitCannotReach);
+}
+
 TEST_F(Keelsonctl, WhyShowsTheChainAndExitsByItsResult) {
   const auto whole = ctl({"why", "shop/web-1", "shop/pay:80"});
   EXPECT_EQ(whole.code, kExitOk) << whole.out << whole.err;

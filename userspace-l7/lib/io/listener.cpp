@@ -6,8 +6,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "io/connect.h"
-
 namespace keelson::io {
 namespace {
 
@@ -20,17 +18,10 @@ Failure listen_error(int os_errno, std::string name) {
   return fail_errno(reason, os_errno, "listening on " + std::move(name));
 }
 
-// A socket file stays behind when its process dies. Removes it only if nobody answers there.
-Result<void> remove_stale_socket(const std::string& path) {
+Result<void> refuse_other_files(const std::string& path) {
   struct stat status {};
-  if (::lstat(path.c_str(), &status) != 0) return {};
-  if (!S_ISSOCK(status.st_mode))
-    return fail(Reason::address_in_use, ErrorSource::kConfig, path + " is not a socket; remove it");
-  if (connect_unix_blocking(path))
-    return fail(Reason::address_in_use, ErrorSource::kConfig, path + " is in use");
-  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
-    return fail_errno(Reason::io_error, errno, "removing the stale socket " + path);
-  return {};
+  if (::lstat(path.c_str(), &status) != 0 || S_ISSOCK(status.st_mode)) return {};
+  return fail(Reason::address_in_use, ErrorSource::kConfig, path + " is not a socket; remove it");
 }
 
 }  // namespace
@@ -53,15 +44,18 @@ Result<Fd> listen_tcp(const Endpoint& at, int backlog) {
 Result<Fd> listen_unix(const std::string& path, mode_t mode, int backlog) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path)
+  const std::string fresh = path + ".new";
+  if (fresh.size() >= sizeof address.sun_path)
     return fail(Reason::bad_value, ErrorSource::kConfig, "socket path too long: " + path);
-  std::memcpy(address.sun_path, path.data(), path.size());
-  KS_TRY(remove_stale_socket(path));
+  std::memcpy(address.sun_path, fresh.data(), fresh.size());
+  KS_TRY(refuse_other_files(path));
+  ::unlink(fresh.c_str());
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return listen_error(errno, path);
-  // connect() needs a listening socket, so permissions set between bind and listen leave no gap.
+  // It takes the path when it listens and has its permissions: whoever connects finds one of both.
   if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0 ||
-      ::chmod(path.c_str(), mode) < 0 || ::listen(fd.get(), backlog) < 0)
+      ::chmod(fresh.c_str(), mode) < 0 || ::listen(fd.get(), backlog) < 0 ||
+      ::rename(fresh.c_str(), path.c_str()) < 0)
     return listen_error(errno, path);
   return fd;
 }

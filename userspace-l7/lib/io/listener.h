@@ -15,8 +15,9 @@ namespace keelson::io {
 
 // SO_REUSEADDR; never SO_REUSEPORT (another process could take connections).
 Result<Fd> listen_tcp(const Endpoint& at, int backlog = kListenBacklog);
-// Replaces a socket file that nobody listens on any more; refuses one that answers
-// (Reason::address_in_use). `mode`: permissions of the file, set before anybody can connect.
+// Takes the path over: whoever listened there keeps its connections and gets no new one, so that a
+// newer process can replace a running one without a gap. Reason::address_in_use: another kind of
+// file is there. `mode`: permissions of the file, set before anybody can connect.
 Result<Fd> listen_unix(const std::string& path, mode_t mode, int backlog = kListenBacklog);
 
 class Listener {

@@ -124,7 +124,7 @@ TEST(HttpServer, ClosesConnectionsOverTheLimitAndCountsThem) {
   EXPECT_EQ(refused, 1u);
 }
 
-TEST(HttpServer, LoopbackTcpServesHealthAndMetricsAndNothingElse) {
+TEST(HttpServer, TcpServesHealthAndMetricsAndNothingElse) {
   ServedAdmin admin;
   ASSERT_NE(admin.tcp.port, 0);
   const auto answer_to = [&](const std::string& path) {
@@ -144,9 +144,6 @@ TEST(HttpServer, LoopbackTcpServesHealthAndMetricsAndNothingElse) {
   EXPECT_NE(answer_to("/metrics").find("keelson_agent_build_info"), std::string::npos);
   EXPECT_NE(answer_to("/v1/status").find("404"), std::string::npos);
   EXPECT_NE(answer_to("/v1/observe?follow=1").find("404"), std::string::npos);
-  bool refused = false;
-  admin.on_loop([&] { refused = !admin.server->listen_tcp({ip("0.0.0.0"), 0}); });
-  EXPECT_TRUE(refused);
 }
 
 TEST(Readiness, ContentThatNobodyCouldEverReadIsMissingWithPlaceAndFix) {

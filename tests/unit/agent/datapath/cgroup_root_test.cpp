@@ -29,6 +29,17 @@ TEST(CgroupRoot, passes_over_a_mount_that_shows_only_a_part_of_the_hierarchy) {
   EXPECT_EQ(*root, "/host/cgroup 2");
 }
 
+TEST(CgroupRoot, InAContainersOwnNamespaceTheHostsMountIsTheOneAboveIt) {
+  const auto root = find_cgroup2_root(
+      "30 23 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup rw\n"
+      "31 23 0:26 /../.. /mnt/kubepods ro - cgroup2 cgroup2 rw\n"
+      "32 23 0:26 /../../../.. /host/sys/fs/cgroup ro - cgroup2 cgroup2 rw\n"
+      "33 23 0:26 /../../../../system.slice /mnt/system ro - cgroup2 cgroup2 rw\n"
+      "34 23 0:26 /..data /mnt/data ro - cgroup2 cgroup2 rw\n");
+  ASSERT_TRUE(root);
+  EXPECT_EQ(*root, "/host/sys/fs/cgroup");
+}
+
 TEST(CgroupRoot, says_what_to_mount_when_there_is_none) {
   for (const char* text :
        {"", "garbage\n", "30 23 0:26 / /sys/fs/cgroup rw - cgroup cgroup rw\n"}) {

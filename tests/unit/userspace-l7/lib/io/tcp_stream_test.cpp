@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <array>
@@ -406,16 +407,22 @@ TEST_F(UnixSockets, ConnectWithTheFilesPermissionsAndKnowThePeer) {
   EXPECT_EQ(in.to_string(), "ping");
 }
 
-TEST_F(UnixSockets, ReplaceAStaleFileButNotALiveOne) {
+TEST_F(UnixSockets, TakeThePathOverFromADeadAndFromALivingListener) {
   {
     const auto dead = listen_unix(path, 0600);
     ASSERT_TRUE(dead);
   }
-  const auto alive = listen_unix(path, 0600);
-  ASSERT_TRUE(alive) << alive.error().message();
-  const auto second = listen_unix(path, 0600);
-  ASSERT_FALSE(second);
-  EXPECT_EQ(second.error().reason, Reason::address_in_use);
+  const auto older = listen_unix(path, 0600);
+  ASSERT_TRUE(older) << older.error().message();
+  const auto newer = listen_unix(path, 0600);
+  ASSERT_TRUE(newer) << newer.error().message();
+  const auto client = connect_unix_blocking(path);
+  ASSERT_TRUE(client);
+  const Fd at_older(::accept4(older->get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  const Fd at_newer(::accept4(newer->get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  EXPECT_FALSE(at_older);
+  EXPECT_TRUE(at_newer);
+  EXPECT_FALSE(std::filesystem::exists(path + ".new"));
 }
 
 TEST_F(UnixSockets, NeverReplaceAFileThatIsNoSocket) {
