@@ -34,8 +34,8 @@ constexpr std::chrono::milliseconds kSelfCheckInterval{5000};
 // A new hold knows no pod: connections that need a socket of one wait until it does.
 constexpr std::chrono::milliseconds kHoldWatchInterval{200};
 constexpr std::chrono::milliseconds kSweepInterval{60000};
-constexpr std::chrono::seconds kTupleAgeMax{200};  // above the SYN retries of 180 s
 constexpr std::chrono::milliseconds kMetricsRetryInterval{1000};
+constexpr std::chrono::seconds kTupleAgeMax{200};  // above the SYN retries of 180 s
 // Copies on disk are for a later restart: first what changed is enforced, and a burst is one save.
 constexpr std::chrono::milliseconds kSaveDelay{200};
 
@@ -113,6 +113,7 @@ class App::Parts {
         self_check_timer_(loop_, [this] { self_check(); }),
         hold_timer_(loop_, [this] { watch_hold(); }),
         sweep_timer_(loop_, [this] { sweep(); }),
+        metrics_timer_(loop_, [this] { retry_metrics(); }),
         terminated_(loop_, SIGTERM, [this] { loop_.stop(); }),
         interrupted_(loop_, SIGINT, [this] { loop_.stop(); }) {}
 
@@ -128,7 +129,6 @@ class App::Parts {
     KS_TRY(listen());
     if (auto loaded = store_.load_last_good(options_.state_dir); !loaded)
       spdlog::warn("component=model msg=\"{}\"", loaded.error().message());
-        metrics_timer_(loop_, [this] { retry_metrics(); }),
     KS_TRY(watch_source());
     self_check_timer_.start_repeating(kSelfCheckInterval);
     hold_timer_.start_repeating(kHoldWatchInterval);
@@ -146,12 +146,27 @@ class App::Parts {
     KS_TRY(server_.listen_unix(options_.run_dir + "/agent.sock"));
     KS_TRY(proxies_.start(options_.run_dir + "/proxy.sock"));
     if (options_.metrics_address == "off") return {};
+    KS_TRY(listen_metrics());
+    if (metrics_timer_.is_active())
+      spdlog::info("component=admin reason=address_in_use msg=\"metrics wait for {}\"",
+                   options_.metrics_address);
+    return {};
+  }
+
+  // While the agent that this one replaces still has the port, it serves the metrics.
+  Result<void> listen_metrics() {
     KS_ASSIGN(const Endpoint at, parse_endpoint(options_.metrics_address));
     const auto bound = server_.listen_tcp(at);
     if (bound) return {};
     if (bound.error().reason != Reason::address_in_use) return Failure(bound.error());
     metrics_timer_.start(kMetricsRetryInterval);
     return {};
+  }
+
+  void retry_metrics() {
+    if (auto listening = listen_metrics(); !listening)
+      spdlog::error("component=admin reason={} msg=\"no metrics: {}\"",
+                    reason_name(listening.error().reason), listening.error().message());
   }
 
   proxylink::ProxyLink::Callbacks proxy_callbacks() {
@@ -165,26 +180,11 @@ class App::Parts {
     if (!written)
       spdlog::error("component=rollout reason={} msg=\"{}\"", reason_name(written.error().reason),
                     written.error().message());
-    KS_TRY(listen_metrics());
-    if (metrics_timer_.is_active())
-      spdlog::info("component=admin reason=address_in_use msg=\"metrics wait for {}\"",
-                   options_.metrics_address);
-    return {};
-  }
-
-  // While the agent that this one replaces still has the port, it serves the metrics.
-  Result<void> listen_metrics() {
     reconcile_timer_.start({});
   }
 
   Result<void> watch_events() {
     KS_ASSIGN(events_, datapath::FlowEvents::open(
-  void retry_metrics() {
-    if (auto listening = listen_metrics(); !listening)
-      spdlog::error("component=admin reason={} msg=\"no metrics: {}\"",
-                    reason_name(listening.error().reason), listening.error().message());
-  }
-
                            loader_->pins(), [this](const ks_event& event) { flows_.add(event); }));
     KS_ASSIGN(events_poll_, open_poll(events_->epoll_fd(), [this] { drain_events(); }));
     return {};
