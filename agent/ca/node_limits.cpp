@@ -2,32 +2,28 @@
 
 #include <algorithm>
 
+#include "base/assert.h"
+
 namespace keelson::ca {
 
-double NodeLimits::left_now(const Bucket& bucket, MonotonicTime now) const noexcept {
-  const std::chrono::duration<double, std::ratio<60>> minutes = now - bucket.at;
-  return std::min<double>(rate_.burst, bucket.left + minutes.count() * rate_.per_minute);
+NodeLimits::NodeLimits(NodeRate rate) noexcept
+    : interval_(MonotonicTime::duration(std::chrono::minutes(1)) / std::max(rate.per_minute, 1U)),
+      depth_(interval_ * rate.burst) {
+  KS_ASSERT(rate.burst > 0 && rate.per_minute > 0);
 }
 
 bool NodeLimits::take(const std::string& node, MonotonicTime now) {
-  auto found = buckets_.find(node);
-  if (found == buckets_.end()) {
-    if (buckets_.size() >= kNodesMax) forget_full(now);
-    if (buckets_.size() >= kNodesMax) return false;
-    found = buckets_.emplace(node, Bucket{static_cast<double>(rate_.burst), now}).first;
+  auto found = full_at_.find(node);
+  if (found == full_at_.end()) {
+    if (full_at_.size() >= kNodesMax)
+      std::erase_if(full_at_, [now](const auto& entry) { return entry.second <= now; });
+    if (full_at_.size() >= kNodesMax) return false;
+    found = full_at_.emplace(node, now).first;
   }
-  Bucket& bucket = found->second;
-  bucket.left = left_now(bucket, now);
-  bucket.at = now;
-  if (bucket.left < 1) return false;
-  bucket.left -= 1;
+  const MonotonicTime full_after = std::max(found->second, now) + interval_;
+  if (full_after - now > depth_) return false;
+  found->second = full_after;
   return true;
-}
-
-void NodeLimits::forget_full(MonotonicTime now) {
-  std::erase_if(buckets_, [&](const auto& entry) {
-    return left_now(entry.second, now) >= static_cast<double>(rate_.burst);
-  });
 }
 
 }  // namespace keelson::ca

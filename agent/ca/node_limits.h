@@ -23,21 +23,15 @@ class NodeLimits {
  public:
   static constexpr size_t kNodesMax = 16384;  // with a bucket that is not full; more: refused
 
-  explicit NodeLimits(NodeRate rate) noexcept : rate_(rate) {}
+  explicit NodeLimits(NodeRate rate) noexcept;  // neither part is 0
   // Takes one from the node's bucket. False: it is empty.
   bool take(const std::string& node, MonotonicTime now);
-  size_t nodes() const noexcept { return buckets_.size(); }
+  size_t nodes() const noexcept { return full_at_.size(); }
 
  private:
-  struct Bucket {
-    double left = 0;
-    MonotonicTime at;
-  };
-  double left_now(const Bucket& bucket, MonotonicTime now) const noexcept;
-  void forget_full(MonotonicTime now);
-
-  const NodeRate rate_;
-  std::map<std::string, Bucket> buckets_;
+  const MonotonicTime::duration interval_;  // in which one comes back
+  const MonotonicTime::duration depth_;
+  std::map<std::string, MonotonicTime> full_at_;  // when the node's bucket will be full again
 };
 
 }  // namespace keelson::ca
