@@ -1,0 +1,115 @@
+#include "kube/resource.h"
+
+#include <array>
+#include <cctype>
+
+namespace keelson::kube {
+namespace {
+
+constexpr auto kFollowed = std::to_array<Resource>({
+    {"Namespace", "", {"v1", ""}, "namespaces", false, true, false},
+    {"Pod", "", {"v1", ""}, "pods", true, false, true},
+    {"Service", "", {"v1", ""}, "services", false, false, false},
+    {"ServiceAccount", "", {"v1", ""}, "serviceaccounts", false, true, false},
+    {"EndpointSlice", "discovery.k8s.io", {"v1", ""}, "endpointslices", false, false, false},
+    {"AuthorizationPolicy",
+     "security.istio.io",
+     {"v1", "v1beta1"},
+     "authorizationpolicies",
+     false,
+     false,
+     false},
+    {"PeerAuthentication",
+     "security.istio.io",
+     {"v1", "v1beta1"},
+     "peerauthentications",
+     false,
+     false,
+     false},
+    {"HTTPRoute",
+     "gateway.networking.k8s.io",
+     {"v1", "v1beta1"},
+     "httproutes",
+     false,
+     false,
+     false},
+    {"NodeState", "keelson.dev", {"v1alpha1", ""}, "nodestates", false, false, false},
+});
+
+std::string base(const Resource& resource, size_t version) {
+  return (resource.group.empty() ? "/api/" : "/apis/") + resource.api_version(version) + "/";
+}
+
+std::string selector(const Resource& resource, std::string_view node) {
+  if (!resource.is_own_node_only) return "";
+  return "&fieldSelector=" + percent_encoded("spec.nodeName=" + std::string(node));
+}
+
+std::string accept(const Resource& resource, const std::string& form) {
+  if (!resource.is_metadata_only) return "application/json";
+  return "application/json;as=" + form + ";g=meta.k8s.io;v=v1,application/json";
+}
+
+}  // namespace
+
+std::string Resource::api_version(size_t version) const {
+  return (group.empty() ? "" : std::string(group) + "/") + std::string(versions[version]);
+}
+
+std::span<const Resource> followed_resources() noexcept {
+  return kFollowed;
+}
+
+std::string percent_encoded(std::string_view text) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 || c == '-' || c == '.' || c == '_' || c == '~') {
+      out += c;
+    } else {
+      out += '%';
+      out += kHex[byte >> 4];
+      out += kHex[byte & 15];
+    }
+  }
+  return out;
+}
+
+std::string list_target(const Resource& resource, size_t version, std::string_view node,
+                        const ListQuery& query) {
+  std::string target = base(resource, version) + std::string(resource.plural) +
+                       "?limit=" + std::to_string(query.limit) + selector(resource, node);
+  if (!query.continue_token.empty()) target += "&continue=" + percent_encoded(query.continue_token);
+  return target;
+}
+
+std::string watch_target(const Resource& resource, size_t version, std::string_view node,
+                         const WatchQuery& query) {
+  std::string target = base(resource, version) + std::string(resource.plural) +
+                       "?watch=true&allowWatchBookmarks=true" + selector(resource, node) +
+                       "&timeoutSeconds=" + std::to_string(query.time_limit.count());
+  if (query.sends_initial_events)
+    target += "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
+  if (!query.resource_version.empty())
+    target += "&resourceVersion=" + percent_encoded(query.resource_version);
+  return target;
+}
+
+std::string object_target(const Resource& resource, size_t version, std::string_view ns,
+                          std::string_view name, std::string_view subresource) {
+  std::string target = base(resource, version);
+  if (!ns.empty()) target += "namespaces/" + percent_encoded(ns) + "/";
+  target += std::string(resource.plural) + "/" + percent_encoded(name);
+  return subresource.empty() ? target : target + "/" + std::string(subresource);
+}
+
+std::string list_accept(const Resource& resource) {
+  return accept(resource, "PartialObjectMetadataList");
+}
+
+std::string watch_accept(const Resource& resource) {
+  return accept(resource, "PartialObjectMetadata");
+}
+
+}  // namespace keelson::kube
