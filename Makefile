@@ -64,8 +64,13 @@ budgets: configure ## instructions per operation against tests/instructions/budg
 	@cmake --build $(BUILD) -j $(JOBS) --target instructions
 	@tools/bench/instructions $(BUILD)
 
-golden: build-all ## rewrite the golden files; review the diff
+golden: build-all charts ## rewrite the golden files; review the diff
 	@KEELSON_UPDATE_GOLDEN=1 tools/run-tests $(BUILD) -L unit
+
+.PHONY: charts
+charts: setup ## rewrite what is derived in charts/ and its goldens (CHECK=1: lint, render, compare; builds helm once)
+	@$(if $(CHECK),,tools/charts/generate)
+	@tools/charts/check $(if $(CHECK),,--update)
 
 .PHONY: images
 images: build ## OCI archives and bills of materials into build/images

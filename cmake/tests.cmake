@@ -25,9 +25,11 @@ function(keelson_test name label)
   set_property(GLOBAL APPEND PROPERTY KEELSON_TESTS_${label} ${name})
 endfunction()
 
-# keelson_python_test(NAME LABEL FOLDER import roots...): the *_test.py of a folder (unittest) as one entry.
+# keelson_python_test(NAME LABEL FOLDER import roots...): the *_test.py of a folder (unittest) as one entry, run by
+# KEELSON_PYTHON.
+set(KEELSON_PYTHON python3)
 function(keelson_python_test name label folder)
-  add_test(NAME ${name} COMMAND python3 ${PROJECT_SOURCE_DIR}/tests/support/run_unittests.py
+  add_test(NAME ${name} COMMAND ${KEELSON_PYTHON} ${PROJECT_SOURCE_DIR}/tests/support/run_unittests.py
            ${PROJECT_BINARY_DIR}/reports/${name}.xml ${folder} ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 120
     ENVIRONMENT "KEELSON_BIN=${PROJECT_BINARY_DIR}/bin")

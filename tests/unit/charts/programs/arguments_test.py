@@ -1,0 +1,33 @@
+"""What the chart starts against the programs: every argument and every probe is one that the program knows."""
+import os
+import re
+import subprocess
+import unittest
+
+from renderings import containers, renderings
+
+BIN = os.environ["KEELSON_BIN"]
+PROGRAMS = {"agent": "keelson-agent", "l7": "keelson-l7", "hold": "keelson-hold", "ready": "keelsonctl"}
+
+
+def options(*command):
+    """The long options that a program, or a verb of it, knows."""
+    done = subprocess.run([f"{BIN}/{command[0]}", *command[1:], "--help"], text=True, capture_output=True, check=True)
+    return set(re.findall(r"--[a-z0-9-]+", done.stdout))
+
+
+class Arguments(unittest.TestCase):
+    def test_every_argument_is_known(self):
+        known = {name: options(program) for name, program in PROGRAMS.items()}
+        for case, objects in renderings().items():
+            for container, _ in containers(objects):
+                wanted = {argument.split("=")[0] for argument in container["args"] if argument.startswith("--")}
+                self.assertEqual(set(), wanted - known[container["name"]], f"{case} {container['name']}")
+
+    def test_every_probe_is_a_verb_of_keelsonctl(self):
+        verbs = {container[probe]["exec"]["command"][1] for objects in renderings().values()
+                 for container, _ in containers(objects) for probe in ("readinessProbe", "livenessProbe")
+                 if probe in container}
+        self.assertEqual({"ready", "version"}, verbs)
+        for verb in verbs:
+            self.assertIn("--run-dir", options("keelsonctl", verb) | options("keelsonctl"))
