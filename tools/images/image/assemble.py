@@ -20,10 +20,10 @@ OS_RELEASE = "/usr/lib/os-release"
 
 
 class Base:
-    """The lower tree and the packages in it."""
+    """The lower tree; the packages in it, and those that our programs have parts of inside."""
 
     def __init__(self, image, bin_folder, arch):
-        self.tree, self.packages = Tree(), []
+        self.tree, self.packages, self.compiled_in = Tree(), [], debian.packages(image.compiled_in)
         self._files = {}  # path in the image: path here
         programs = [f"{bin_folder}/{name}" for name in image.programs]
         for path in programs:
@@ -67,8 +67,9 @@ class Base:
             self.tree.add_file(path, content, 0o755 if os.access(self._files[path], os.X_OK) else 0o644)
         self.packages = debian.packages(set(owners.values()) | self._owners)
         for package in self.packages:
-            # Where scanners look when there is no package manager; and what the licences ask for.
+            # Where scanners look when there is no package manager.
             self.tree.add_file(f"/var/lib/dpkg/status.d/{package.name}", debian.stanza(package).encode())
+        for package in [*self.packages, *self.compiled_in]:
             self.tree.add_file(str(package.copyright_file), package.copyright_file.read_bytes())
 
     def _add_system_files(self):

@@ -6,6 +6,7 @@ public authorities, and the few files that the C library and OpenSSL look for.
 import dataclasses
 
 ROOT_USER, PLAIN_USER = "0:0", "65532:65532"
+HEADERS = ("libcli11-dev", "libexpected-dev", "nlohmann-json3-dev")
 PROGRAMS_FOLDER = "/usr/bin"
 
 
@@ -15,6 +16,7 @@ class Image:
     description: str
     programs: tuple  # of the build folder; the first one is the entry point
     user: str
+    compiled_in: tuple  # packages of which parts are inside our programs: headers with code, static libraries
     foreign: tuple = ()  # absolute paths of the distribution's programs
     links: tuple = ()  # (path, target)
 
@@ -25,10 +27,11 @@ class Image:
 
 IMAGES = {image.name: image for image in (
     Image("keelson-agent", "Keelson's agent of a node: compiles the mesh into kernel maps, with keelsonctl and bpftool",
-          ("keelson-agent", "keelsonctl"), ROOT_USER, foreign=("/usr/sbin/bpftool",)),
-    Image("keelson-l7", "Keelson's proxy of a node: mutual TLS, HBONE, HTTP routing", ("keelson-l7",), PLAIN_USER),
+          ("keelson-agent", "keelsonctl"), ROOT_USER, HEADERS, foreign=("/usr/sbin/bpftool",)),
+    Image("keelson-l7", "Keelson's proxy of a node: mutual TLS, HBONE, HTTP routing", ("keelson-l7",), PLAIN_USER,
+          HEADERS),
     Image("keelson-hold", "Keelson's keeper of pod listeners: the only one that enters a pod's namespace",
-          ("keelson-hold",), ROOT_USER),
-    Image("keelson-ctl", "keelsonctl, also as kubectl plugin", ("keelsonctl",), PLAIN_USER,
+          ("keelson-hold",), ROOT_USER, ("libexpected-dev",)),
+    Image("keelson-ctl", "keelsonctl, also as kubectl plugin", ("keelsonctl",), PLAIN_USER, HEADERS,
           links=((f"{PROGRAMS_FOLDER}/kubectl-keelson", "keelsonctl"),)),
 )}

@@ -60,32 +60,34 @@ def spdx_package(package):
     return entry
 
 
-def spdx(image, about, digest, packages):
+def spdx(image, about, digest, packages, compiled_in):
     root = element(image.name)
     own = {"SPDXID": root, "name": image.name, "versionInfo": about.version, "downloadLocation": "NOASSERTION",
            "filesAnalyzed": False, "supplier": "Organization: Keelson", "licenseConcluded": about.licenses,
            "licenseDeclared": about.licenses, "copyrightText": "NOASSERTION", "primaryPackagePurpose": "CONTAINER",
            "checksums": [{"algorithm": "SHA256", "checksumValue": digest.split(":")[1]}]}
-    others = [spdx_package(package) for package in packages]
-    contains = [{"spdxElementId": root, "relationshipType": "CONTAINS", "relatedSpdxElement": entry["SPDXID"]}
-                for entry in others]
+    related = {"CONTAINS": [spdx_package(package) for package in packages],
+               "STATIC_LINK": [spdx_package(package) for package in compiled_in]}
+    relationships = [{"spdxElementId": root, "relationshipType": how, "relatedSpdxElement": entry["SPDXID"]}
+                     for how, entries in related.items() for entry in entries]
     return {"spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT",
             "name": f"{image.name}-{about.version}-{about.arch}",
             "documentNamespace": f"{NAMESPACE}/{image.name}/{digest.split(':')[1]}",
             "creationInfo": {"created": about.created, "creators": ["Tool: keelson-tools-images", "Organization: Keelson"]},
-            "packages": [own, *others],
+            "packages": [own, *related["CONTAINS"], *related["STATIC_LINK"]],
             "relationships": [{"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES",
-                               "relatedSpdxElement": root}, *contains]}
+                               "relatedSpdxElement": root}, *relationships]}
 
 
-def cyclonedx_component(package):
+def cyclonedx_component(package, linkage):
     licenses = []
     for name in license_names(package):
         known = identifier(name)
         licenses.append({"license": {"id": known} if known else {"name": name}})
     component = {"type": "library", "bom-ref": purl(package), "name": package.name, "version": package.version,
                  "purl": purl(package), "supplier": {"name": package.maintainer},
-                 "properties": [{"name": "keelson:debian:source", "value": f"{package.source} {package.source_version}"}]}
+                 "properties": [{"name": "keelson:debian:source", "value": f"{package.source} {package.source_version}"},
+                                {"name": "keelson:linkage", "value": linkage}]}
     if licenses:
         # Two of Debian's names may have one identifier.
         component["licenses"] = [licenses[i] for i in range(len(licenses)) if licenses[i] not in licenses[:i]]
@@ -94,9 +96,10 @@ def cyclonedx_component(package):
     return component
 
 
-def cyclonedx(image, about, digest, packages):
+def cyclonedx(image, about, digest, packages, compiled_in):
     root = f"{image.name}@{digest}"
-    components = [cyclonedx_component(package) for package in packages]
+    components = [*(cyclonedx_component(package, "file") for package in packages),
+                  *(cyclonedx_component(package, "compiled in") for package in compiled_in)]
     return {"bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1,
             "serialNumber": "urn:uuid:" + str(uuid.uuid5(uuid.NAMESPACE_URL, f"{NAMESPACE}/{image.name}/{digest}")),
             "metadata": {"timestamp": about.created,

@@ -144,6 +144,7 @@ class Archives(unittest.TestCase):
         tree = build(self.bins, f"{self.folder.name}/trees", arguments=["--tree"]) / CTL.name
         for name in ("libc6", "libssl3", "ca-certificates"):
             self.assertRegex((tree / "var/lib/dpkg/status.d" / name).read_text(), rf"^Package: {name}\n")
+        for name in ("libc6", "libssl3", "ca-certificates", *CTL.compiled_in):
             self.assertTrue((tree / "usr/share/doc" / name / "copyright").exists())
 
     def test_the_spdx_bill_has_what_the_format_requires(self):
@@ -185,6 +186,7 @@ class Archives(unittest.TestCase):
         cdx = json.loads((self.out / "keelson-ctl.cdx.json").read_text())
         names = {component["name"] for component in cdx["components"]}
         self.assertLessEqual({"libc6", "libssl3", "ca-certificates", "base-files"}, names)
+        self.assertLessEqual(set(CTL.compiled_in), names)
         self.assertEqual(names | {"keelson-ctl"}, {package["name"] for package in spdx["packages"]})
 
 
