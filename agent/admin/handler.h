@@ -21,6 +21,7 @@ struct Request {
   std::string method;
   std::string path;                          // "/v1/status", decoded
   std::map<std::string, std::string> query;  // decoded; of a name given twice the last one counts
+  std::string body;                          // where HttpLimits admit one
 };
 
 struct Response {

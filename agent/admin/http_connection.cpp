@@ -111,7 +111,7 @@ bool HttpConnection::feed() {
       return false;
     }
     input_.consume(*taken);
-    if (has_head_ && has_body_) {  // nothing here takes a body
+    if (has_head_ && refuses_body_) {
       refuse(413, Reason::bad_usage);
       return false;
     }
@@ -126,12 +126,15 @@ bool HttpConnection::feed() {
 void HttpConnection::on_head(http::MessageHead& head, http::h1::BodyKind body) {
   head_ = std::move(head);
   has_head_ = true;
-  has_body_ = body == http::h1::BodyKind::kChunked || body == http::h1::BodyKind::kTunnel ||
-              (body == http::h1::BodyKind::kLength && head_.content_length.value_or(0) > 0);
+  refuses_body_ =
+      body == http::h1::BodyKind::kChunked || body == http::h1::BodyKind::kTunnel ||
+      (body == http::h1::BodyKind::kLength &&
+       head_.content_length.value_or(limits_.body_bytes_max + 1) > limits_.body_bytes_max);
 }
 
-void HttpConnection::on_body(std::span<const std::byte>) {
-  has_body_ = true;
+void HttpConnection::on_body(std::span<const std::byte> bytes) {
+  refuses_body_ |= body_.size() + bytes.size() > limits_.body_bytes_max;
+  if (!refuses_body_) body_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 
 void HttpConnection::on_end(http::HeaderList&) {}
@@ -145,6 +148,7 @@ void HttpConnection::answer() {
   }
   request->surface = surface_;
   request->method = head_.method;
+  request->body = std::move(body_);
   begin(handler_.handle(*request));
 }
 
@@ -235,7 +239,8 @@ bool HttpConnection::append_line(const std::string& line) {
 bool HttpConnection::finish_answer() {
   response_ = {};
   head_.clear();
-  has_head_ = has_body_ = false;
+  body_.clear();
+  has_head_ = refuses_body_ = false;
   if (!keep_alive_) {
     if (!stream_->shutdown_write()) return false;
     set_deadline(limits_.closing);

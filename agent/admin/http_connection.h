@@ -24,6 +24,7 @@ namespace keelson::admin {
 struct HttpLimits {
   size_t connections_max = 64;                // each listener; more are closed at once, counted
   size_t head_bytes_max = 16384;              // more: 431
+  size_t body_bytes_max = 0;                  // of a request with content-length; more: 413
   size_t output_bytes_max = 64u << 10;        // waiting to be written, one connection
   std::chrono::milliseconds request{10'000};  // from its first byte (or accept) to its last
   std::chrono::milliseconds idle{60'000};     // between requests
@@ -81,7 +82,8 @@ class HttpConnection final : public io::StreamObserver, private http::h1::Sink {
   BufferChain chunk_;  // a stream's line on its way into a chunk; empty between calls
   http::MessageHead head_;
   bool has_head_ = false;
-  bool has_body_ = false;
+  bool refuses_body_ = false;
+  std::string body_;
   bool in_request_ = false;  // a byte of the next request has come
   bool keep_alive_ = true;
   bool chunked_ = false;

@@ -1,9 +1,21 @@
 #include "admin/http_server.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
 
 namespace keelson::admin {
+namespace {
+
+// The mode 0600 says the same to everybody who opens the path, but not of a socket that was passed
+// on.
+bool may_ask(const io::Socket& socket) {
+  const auto peer = socket.peer_process();
+  return peer && (peer->uid == 0 || peer->uid == ::geteuid());
+}
+
+}  // namespace
 
 HttpServer::HttpServer(io::EventLoop& loop, Handler& handler, HttpLimits limits)
     : loop_(loop), handler_(handler), limits_(limits), turn_timer_(loop, [this] { turn(); }) {}
@@ -39,7 +51,8 @@ void HttpServer::accept(io::Socket socket, Surface surface) {
   const auto open = std::count_if(connections_.begin(), connections_.end(), [&](const auto& entry) {
     return entry.second->surface() == surface;
   });
-  if (static_cast<size_t>(open) >= limits_.connections_max) {
+  const bool is_stranger = surface == Surface::kOwner && !socket.is_tcp() && !may_ask(socket);
+  if (is_stranger || static_cast<size_t>(open) >= limits_.connections_max) {
     ++counts_.refused;
     return;
   }

@@ -19,7 +19,7 @@ class HttpServer {
  public:
   struct Counts {
     uint64_t accepted = 0;
-    uint64_t refused = 0;  // over connections_max
+    uint64_t refused = 0;  // over connections_max, or another user on the owner's socket
   };
 
   HttpServer(io::EventLoop& loop, Handler& handler, HttpLimits limits = {});

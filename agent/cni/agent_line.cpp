@@ -91,7 +91,9 @@ Expected<CniError> read_answer(const std::string& text, const std::string& path)
   const bool is_ok = text.starts_with("HTTP/1.1 200") || text.starts_with("HTTP/1.0 200");
   if (end == std::string::npos || end + 4 == text.size())
     return silent("keelson-agent at " + path + " ended before it answered");
-  if (!is_ok) return silent("keelson-agent at " + path + " refuses: " + text.substr(end + 4));
+  if (!is_ok)  // not to be repeated: it would be refused again
+    return tl::unexpected(CniError{
+        kUndecodable, "keelson-agent at " + path + " refuses: " + text.substr(end + 4), ""});
   return decode_answer(std::string_view(text).substr(end + 4));
 }
 
