@@ -75,12 +75,17 @@ admin::LiveState AgentState::live() const {
   live.pid = ::getpid();
   live.uptime = std::chrono::duration_cast<std::chrono::seconds>(parts_.clock.now() - started_);
   live.hold_connected = parts_.hold.is_reachable();
+  live.held_netns = parts_.enrolment.held();
+  live.cni_repairs = parts_.pods_side.conflist_repairs();
   live.proxy = parts_.proxies.state();
   live.rollout = rollout_state();
   live.enrolments = enrolments();
   live.findings = parts_.store.findings();
   for (model::Finding& finding : parts_.proxies.findings())
     live.findings.push_back(std::move(finding));
+  if (const auto problem = parts_.pods_side.problem())
+    live.findings.push_back(
+        {model::Severity::kError, problem->reason, {}, "", problem->message(), ""});
   if (const auto& error = parts_.reconciler.error())
     live.findings.push_back({model::Severity::kError, error->reason, {}, "", error->message(), ""});
   if (const auto counts = parts_.counters.read())

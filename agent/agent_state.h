@@ -12,6 +12,7 @@
 #include "link/hold_client.h"
 #include "model/store.h"
 #include "pods/enrolment.h"
+#include "pods_side.h"
 #include "proxy_side.h"
 #include "reconciler.h"
 #include "rollout/rollout.h"
@@ -29,6 +30,7 @@ class AgentState final : public admin::AdminState {
     const datapath::Counters& counters;
     const link::Hold& hold;
     const ProxySide& proxies;
+    const PodsSide& pods_side;
     const admin::Readiness& readiness;
   };
   AgentState(Parts parts, std::string pin_dir);

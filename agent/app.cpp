@@ -23,6 +23,7 @@
 #include "last_good_saver.h"
 #include "link/hold_client.h"
 #include "model/store.h"
+#include "pods_side.h"
 #include "proxy_side.h"
 #include "reconciler.h"
 #include "source/directory/directory_source.h"
@@ -64,6 +65,17 @@ std::vector<std::string> source_folders(const Options& options) {
   return folders;
 }
 
+PodsSideOptions pods_side_options(const Options& options) {
+  const std::string socket = options.run_dir + "/cni.sock";
+  return {.socket_path = socket,
+          .runtime = options.runtime_socket,
+          .cni_conf_dir = options.cni_conf_dir,
+          .cni_bin_dir = options.cni_bin_dir,
+          .cni_plugin = options.cni_plugin,
+          .plugin = {socket, static_cast<unsigned>(options.cni_timeout.count()),
+                     options.cni_exempt_namespaces}};
+}
+
 // "127.0.0.1:15020"
 Result<Endpoint> parse_endpoint(const std::string& text) {
   const size_t colon = text.rfind(':');
@@ -95,16 +107,19 @@ class App::Parts {
         rollout_(maps_, proxies_.publisher()),
         node_state_(options.nodestate_dir, options.node_name),
         cutting_(socket_map_.get()),
-        reconciler_({clock_, enrolment_, rollout_, node_state_, cutting_,
+        reconciler_({clock_, enrolment_, rollout_, node_state_, cutting_, sandboxes_,
                      [this](const compile::Plan& plan) {
                        proxies_.prepare(plan, *reconciler_.snapshot(), reconciler_.selected());
                      }},
                     std::move(facts)),
+        pods_side_(loop_, clock_, pods_side_options(options),
+                   {sandboxes_, enrolment_, [this] { return standing_view(); },
+                    [this] { reconcile_timer_.start({}); }}),
         readiness_({admin::kTaskKernelAttached, admin::kTaskSourceRead, admin::kTaskHoldConnected,
                     admin::kTaskFirstRollout, admin::kTaskFilesKnown}),
         flows_(clock_, options.node_name, {}),
         state_({clock_, store_, reconciler_, enrolment_, rollout_, counters_, hold_, proxies_,
-                readiness_},
+                pods_side_, readiness_},
                options.pin_dir),
         api_(state_, flows_),
         server_(loop_, api_),
@@ -130,6 +145,7 @@ class App::Parts {
     if (auto loaded = store_.load_last_good(options_.state_dir); !loaded)
       spdlog::warn("component=model msg=\"{}\"", loaded.error().message());
     KS_TRY(watch_source());
+    KS_TRY(pods_side_.start());
     self_check_timer_.start_repeating(kSelfCheckInterval);
     hold_timer_.start_repeating(kHoldWatchInterval);
     sweep_timer_.start_repeating(kSweepInterval);
@@ -238,7 +254,12 @@ class App::Parts {
 
   void reconcile() {
     if (is_fenced()) return;
+    if (!pods_side_.is_listed()) {  // else pods of an earlier agent would be taken out of the mesh
+      update_readiness();
+      return;
+    }
     reconciler_.reconcile(store_.snapshot());
+    pods_side_.settle();
     flows_.set_names(reconciler_.plan(), reconciler_.snapshot());
     update_readiness();
     if (const auto next = reconciler_.next_run()) {
@@ -255,14 +276,29 @@ class App::Parts {
   bool is_fenced() {
     const auto& error = reconciler_.error();
     const bool fenced = error && error->reason == Reason::fenced;
-    if (fenced) proxies_.shut();
+    if (fenced) {
+      proxies_.shut();
+      pods_side_.shut();
+    }
     return fenced;
+  }
+
+  StandingView standing_view() const {
+    return {*reconciler_.snapshot(),
+            options_.node_name,
+            reconciler_.refused(),
+            enrolment_.problems(),
+            reconciler_.error(),
+            rollout_.waiting_for() == 0 ? "" : "the proxy acknowledges the new configuration",
+            [this](const std::string& uid) { return reconciler_.state_of(uid); }};
   }
 
   void update_readiness() {
     if (reconciler_.has_applied()) readiness_.mark_done(admin::kTaskFirstRollout);
     if (const auto& error = reconciler_.error(); error && !reconciler_.has_applied())
       readiness_.mark_missing(admin::kTaskFirstRollout, error->message());
+    if (const auto problem = pods_side_.problem(); problem && !pods_side_.is_listed())
+      readiness_.mark_missing(admin::kTaskFirstRollout, problem->message());
     if (hold_.is_reachable())
       readiness_.mark_done(admin::kTaskHoldConnected);
     else
@@ -284,6 +320,8 @@ class App::Parts {
   }
 
   void sweep() {
+    pods_side_.sweep();
+    enrolment_.look_for_orphans();
     const auto not_after = (clock_.now() - kTupleAgeMax).time_since_epoch();
     const auto swept = loader_->sweep_tuples(static_cast<uint64_t>(
         std::chrono::duration_cast<std::chrono::nanoseconds>(not_after).count()));
@@ -306,7 +344,9 @@ class App::Parts {
   rollout::Rollout rollout_;
   status::NodeStateFile node_state_;
   Cutting cutting_;
+  pods::Sandboxes sandboxes_;
   Reconciler reconciler_;
+  PodsSide pods_side_;
   admin::Readiness readiness_;
   admin::FlowLog flows_;
   AgentState state_;

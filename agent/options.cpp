@@ -14,6 +14,7 @@ constexpr int kExitUsage = 2;
 ParsedOptions parse_options(int argc, char** argv) {
   Options options;
   unsigned grace_seconds = static_cast<unsigned>(options.enrolment_grace.count());
+  unsigned cni_timeout_seconds = static_cast<unsigned>(options.cni_timeout.count());
   CLI::App cli("keelson-agent: meshes the pods of this node", "keelson-agent");
   cli.set_version_flag("--version", "keelson-agent " KEELSON_VERSION);
   cli.add_option("--node", options.node_name, "this node's name")->required();
@@ -38,6 +39,23 @@ ParsedOptions parse_options(int argc, char** argv) {
   cli.add_option("--enrolment-grace", grace_seconds,
                  "seconds in which other nodes may still send a new pod plaintext")
       ->capture_default_str();
+  cli.add_option("--runtime-socket", options.runtime_socket,
+                 "who tells the network namespaces of running pods: a container runtime's socket, "
+                 "'auto', 'proc' (/proc), or 'off' (annotations of the objects)")
+      ->capture_default_str();
+  auto* conf_dir = cli.add_option("--cni-conf-dir", options.cni_conf_dir,
+                                  "folder of CNI configurations, to chain keelson-cni into");
+  auto* plugin = cli.add_option("--cni-plugin", options.cni_plugin, "keelson-cni, to be installed");
+  plugin->needs(cli.add_option("--cni-bin-dir", options.cni_bin_dir, "folder of CNI plugins")
+                    ->needs(conf_dir)
+                    ->needs(plugin));
+  cli.add_option("--cni-exempt-namespaces", options.cni_exempt_namespaces,
+                 "their pods start without waiting for the mesh, also when the agent is away")
+      ->delimiter(',')
+      ->capture_default_str();
+  cli.add_option("--cni-timeout", cni_timeout_seconds, "seconds that a pod's start waits for it")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
   cli.add_option("--log-level", options.log_level)
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
       ->capture_default_str();
@@ -47,6 +65,7 @@ ParsedOptions parse_options(int argc, char** argv) {
     const int code = cli.exit(error);
     return {std::nullopt, code == 0 ? 0 : kExitUsage};
   }
+  options.cni_timeout = std::chrono::seconds(cni_timeout_seconds);
   options.enrolment_grace = std::chrono::seconds(grace_seconds);
   if (options.ca_dir.empty()) options.ca_dir = options.state_dir + "/ca";
   if (options.hold_socket.empty()) options.hold_socket = options.run_dir + "/hold.sock";

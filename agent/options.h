@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace keelson {
 
@@ -20,6 +21,12 @@ struct Options {
   std::string trust_domain = "cluster.local";
   std::string root_namespace = "keelson-system";
   std::chrono::seconds enrolment_grace{30};
+  std::string runtime_socket = "off";  // "off", "auto", "proc" or a path
+  std::string cni_conf_dir;            // empty: no CNI
+  std::string cni_bin_dir;
+  std::string cni_plugin;
+  std::vector<std::string> cni_exempt_namespaces{"kube-system", "keelson-system"};
+  std::chrono::seconds cni_timeout{20};
   std::string log_level = "info";
 };
 

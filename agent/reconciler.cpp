@@ -27,7 +27,7 @@ void Reconciler::reconcile(std::shared_ptr<const model::Snapshot> snapshot) {
   snapshot_ = std::move(snapshot);
   if (!error_) logged_error_.clear();
   error_.reset();
-  PodSelection selection = select_pods(*snapshot_, facts_.node_name);
+  PodSelection selection = select_pods(*snapshot_, facts_.node_name, parts_.sandboxes);
   refused_ = std::move(selection.refused);
   select(std::move(selection.wanted));
   parts_.enrolment.reconcile(selected_);
@@ -52,9 +52,12 @@ void Reconciler::select(std::vector<pods::WantedPod> wanted) {
     return std::any_of(wanted.begin(), wanted.end(),
                        [&](const auto& pod) { return pod.uid == uid; });
   };
+  // One whose sandbox has ended is gone at once: its addresses may soon be another pod's.
   const auto still_exists = [&](const std::string& uid) {
     return std::any_of(snapshot_->pods.begin(), snapshot_->pods.end(), [&](const auto& entry) {
-      return entry.second->meta.uid == uid && !entry.second->terminal;
+      const model::Pod& pod = *entry.second;
+      return pod.meta.uid == uid && !pod.terminal &&
+             (!pod.netns_path.empty() || parts_.sandboxes.of_pod(runtime_uid(pod)) != nullptr);
     });
   };
   const MonotonicTime now = parts_.clock.now();
@@ -116,11 +119,11 @@ void Reconciler::write_node_state() {
   state.meta.key = {model::Kind::kNodeState, "", facts_.node_name};
   for (const auto& [key, pod] : snapshot_->pods) {
     const std::string& uid = pod->meta.uid;
-    const bool ours = std::any_of(selected_.begin(), selected_.end(),
-                                  [&](const auto& selected) { return selected.uid == uid; });
-    if (ours)
+    const auto ours = std::find_if(selected_.begin(), selected_.end(),
+                                   [&](const auto& selected) { return selected.uid == uid; });
+    if (ours != selected_.end())
       state.pods.push_back(
-          {uid, key.ns, key.name, pod->service_account, pod->addresses, state_of(uid)});
+          {uid, key.ns, key.name, pod->service_account, ours->addresses, state_of(uid)});
   }
   if (auto written = parts_.node_state.write(state); !written)
     note_error(std::move(written).error());

@@ -30,6 +30,7 @@ class Reconciler {
     rollout::Rollout& rollout;
     status::NodeStateFile& node_state;
     Cutting& cutting;
+    const pods::Sandboxes& sandboxes;
     // After each compile, before its rollout.
     std::function<void(const compile::Plan&)> on_compiled;
   };

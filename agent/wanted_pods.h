@@ -1,5 +1,6 @@
-// select_pods: which pods of this node belong into the mesh, and which may not be and why.
-// Pure, any thread.
+// select_pods: which pods of this node belong into the mesh, and which may not be and why. Network
+// namespaces and addresses are those of the pod's sandbox, which knows them first; the Pod object
+// has them where there is no runtime (directory source) or none told any. Pure, any thread.
 #pragma once
 
 #include <string>
@@ -7,6 +8,7 @@
 
 #include "model/snapshot.h"
 #include "pods/enrolment.h"
+#include "pods/sandboxes.h"
 
 namespace keelson {
 
@@ -21,6 +23,11 @@ struct PodSelection {
   std::vector<RefusedPod> refused;      // meshed by label, but cannot be
 };
 
-PodSelection select_pods(const model::Snapshot& snapshot, const std::string& node_name);
+PodSelection select_pods(const model::Snapshot& snapshot, const std::string& node_name,
+                         const pods::Sandboxes& sandboxes);
+
+// The uid by which the node knows the pod: of a static pod the hash of its manifest, not the uid of
+// its mirror object.
+const std::string& runtime_uid(const model::Pod& pod);
 
 }  // namespace keelson

@@ -72,6 +72,8 @@ struct LiveState {
   int pid = 0;
   std::chrono::seconds uptime{0};
   bool hold_connected = false;
+  size_t held_netns = 0;  // network namespaces that hold keeps open, when it was last asked
+  uint64_t cni_repairs = 0;  // of our CNI configuration, after somebody else changed it
   ProxyState proxy;
   RolloutState rollout;
   std::vector<Enrolment> enrolments;

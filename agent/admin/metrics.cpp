@@ -145,6 +145,11 @@ std::string metrics_text(const MetricsInput& input) {
           live.hold_connected ? 1 : 0);
   out.one("keelson_agent_proxy_connected", "1 while the L7 proxy is connected.", MetricType::Gauge,
           live.proxy.connected ? 1 : 0);
+  out.one("keelson_held_netns", "Network namespaces of pods that keelson-hold keeps open.",
+          MetricType::Gauge, static_cast<double>(live.held_netns));
+  out.one("keelson_cni_config_repairs_total",
+          "Times that somebody else changed or removed the node's Keelson CNI configuration.",
+          MetricType::Counter, static_cast<double>(live.cni_repairs));
   add_rollout(out, input);
   add_findings(out, input);
   add_pods(out, live);

@@ -138,6 +138,7 @@ void Enrolment::find_orphans(const std::vector<WantedPod>& wanted) {
   if (is_one_unasked) return;
   const auto listed = hold_.list_all();
   if (!listed) return;  // hold does not answer: try_enrol reports it, the next call tries again
+  held_ = listed->size();
   std::set<std::string_view> uids;
   for (const WantedPod& pod : wanted) uids.insert(pod.uid);
   std::set<uint64_t> known;
@@ -401,6 +402,12 @@ std::optional<MonotonicTime> Enrolment::next_retry() const {
   for (const auto& [uid, failed] : failed_)  // an enrolled pod's is self_check's business
     if (!enrolled_.contains(uid) && (!next || failed.retry_at < *next)) next = failed.retry_at;
   return next;
+}
+
+bool Enrolment::has(std::string_view uid) const {
+  return enrolled_.contains(uid) ||
+         std::any_of(leaving_.begin(), leaving_.end(),
+                     [&](const Leaving& pod) { return pod.facts.uid == uid; });
 }
 
 const Fd* Enrolment::sock_diag(std::string_view uid) const {

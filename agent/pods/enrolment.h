@@ -79,6 +79,13 @@ class Enrolment {
   uint64_t repairs() const noexcept { return repairs_; }  // by self_check
   size_t leaving() const noexcept { return leaving_.size(); }
   const Fd* sock_diag(std::string_view uid) const;  // null: not enrolled
+  // In the mesh, or on its way in or out.
+  bool has(std::string_view uid) const;
+  // The next reconcile() or retry() asks hold for pods that nobody wants. Call it now and then: an
+  // end may have been missed.
+  void look_for_orphans() noexcept { look_for_orphans_ = true; }
+  // Namespaces that hold keeps open, when it was last asked for all.
+  size_t held() const noexcept { return held_; }
 
  private:
   struct Enrolled {
@@ -122,6 +129,7 @@ class Enrolment {
   uint64_t met_connection_ = 0;  // hold_.connections() when it was last told everything
   bool look_for_orphans_ = true;
   bool orphans_found_ = false;  // at least once
+  size_t held_ = 0;
   uint64_t repairs_ = 0;
 };
 

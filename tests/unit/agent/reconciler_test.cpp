@@ -43,10 +43,10 @@ class ReconcilerTest : public ::testing::Test {
     compile::NodeFacts facts;
     facts.node_name = "a";
     facts.netns_cookie = kNode;
-    reconciler_ =
-        std::make_unique<Reconciler>(Reconciler::Parts{clock_, *enrolment_, *rollout_, *node_state_,
-                                                       *cutting_, [](const compile::Plan&) {}},
-                                     facts);
+    reconciler_ = std::make_unique<Reconciler>(
+        Reconciler::Parts{clock_, *enrolment_, *rollout_, *node_state_, *cutting_, sandboxes_,
+                          [](const compile::Plan&) {}},
+        facts);
     enrolment_->recover(maps_.rows);
     cutting_->recover(maps_.rows);
     maps_.writes = 0;
@@ -88,6 +88,7 @@ class ReconcilerTest : public ::testing::Test {
   pods::FakeHold hold_;
   pods::FakeHooks hooks_;
   rollout::MapRecorder maps_;
+  pods::Sandboxes sandboxes_;
   NobodyPublishes publisher_;
   std::unique_ptr<status::NodeStateFile> node_state_;
   std::unique_ptr<pods::Enrolment> enrolment_;
@@ -168,6 +169,27 @@ TEST_F(ReconcilerTest, AFailedWriteIsSaidAndTriedAgain) {
   reconciler_->reconcile();
   EXPECT_FALSE(reconciler_->error());
   EXPECT_EQ(reconciler_->state_of("u1"), model::PodState::kReady);
+}
+
+// The runtime gives the address to another pod as soon as the end of the sandbox is answered.
+TEST_F(ReconcilerTest, APodWhoseSandboxEndedIsOutAtOnce) {
+  const auto without_annotation = [] {
+    auto made = std::make_shared<model::Snapshot>(*snapshot(true));
+    auto& pod = made->pods.begin()->second;
+    auto changed = std::make_shared<model::Pod>(*pod);
+    changed->netns_path.clear();
+    pod = changed;
+    return made;
+  }();
+  sandboxes_.attach({"s1", "u1", "/ns/web", {IpAddress::parse("10.0.0.1").value()}});
+  reconciler_->reconcile(without_annotation);
+  ASSERT_TRUE(has_pod_row());
+  EXPECT_TRUE(enrolment_->has("u1"));
+  sandboxes_.detach("s1");
+  reconciler_->reconcile();
+  EXPECT_FALSE(has_pod_row());
+  EXPECT_FALSE(enrolment_->has("u1"));
+  EXPECT_EQ(node_state().find("web"), std::string::npos);
 }
 
 }  // namespace

@@ -22,10 +22,11 @@ class SelectPods : public ::testing::Test {
   }
   PodSelection select() {
     snapshot_.pods[pod_.meta.key] = std::make_shared<const model::Pod>(pod_);
-    return select_pods(snapshot_, "a");
+    return select_pods(snapshot_, "a", sandboxes_);
   }
 
   model::Snapshot snapshot_;
+  pods::Sandboxes sandboxes_;
   model::Pod pod_;
 };
 
@@ -60,6 +61,25 @@ TEST_F(SelectPods, SaysWhyAMeshedPodCannotJoin) {
   pod_.netns_path = "/run/netns/web";
   pod_.addresses.clear();
   EXPECT_EQ(select().refused.at(0).reason, Reason::address_mismatch);
+}
+
+TEST_F(SelectPods, TheSandboxKnowsNamespaceAndAddressesFirst) {
+  pod_.netns_path.clear();
+  pod_.addresses.clear();
+  sandboxes_.attach({"s1", "u1", "/run/netns/cni-1", {IpAddress::parse("10.0.0.7").value()}});
+  const PodSelection selection = select();
+  ASSERT_EQ(selection.wanted.size(), 1u);
+  EXPECT_EQ(selection.wanted[0].netns_path, "/run/netns/cni-1");
+  EXPECT_EQ(selection.wanted[0].addresses, sandboxes_.of_pod("u1")->addresses);
+}
+
+// The object of a pod whose sandbox was restarted has the old address until the kubelet has written
+// the new one, which it does only after the start that waits for this.
+TEST_F(SelectPods, AnOldAddressOfTheObjectDoesNotCount) {
+  sandboxes_.attach({"s2", "u1", "/run/netns/cni-2", {IpAddress::parse("10.0.0.8").value()}});
+  EXPECT_EQ(select().wanted.at(0).addresses.at(0), IpAddress::parse("10.0.0.8").value());
+  sandboxes_.attach({"s3", "u1", "/run/netns/cni-3", {}});
+  EXPECT_EQ(select().wanted.at(0).addresses, pod_.addresses);
 }
 
 }  // namespace

@@ -1,0 +1,67 @@
+// Sandboxes: which network namespace belongs to which pod of this node, as the container runtime
+// told it: by CNI ADD and DEL, and by listings (NetnsSource) for pods older than the agent and for
+// a DEL that was missed. Of several sandboxes of one pod the newest counts. A listing is older than
+// what CNI said after it began. Pure, one thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "base/result.h"
+
+namespace keelson::pods {
+
+struct Sandbox {
+  std::string id;   // the runtime's; CNI_CONTAINERID
+  std::string uid;  // of the pod
+  std::string netns_path;
+  std::vector<IpAddress> addresses;  // as the runtime says; may be empty
+  friend bool operator==(const Sandbox&, const Sandbox&) = default;
+};
+
+// Where the sandboxes of pods come from that CNI did not tell about.
+class NetnsSource {
+ public:
+  using OnListed = std::function<void(Result<std::vector<Sandbox>>)>;
+  virtual ~NetnsSource() = default;
+  // Calls back once, later, with every running sandbox that has a network namespace of its own; not
+  // at all when destroyed before. One listing at a time.
+  virtual void list(OnListed on_listed) = 0;
+  virtual std::string name() const = 0;  // "the runtime at /run/containerd/containerd.sock"
+};
+
+class Sandboxes {
+ public:
+  using Moment = uint64_t;
+
+  // True: the pod has another sandbox than before.
+  bool attach(Sandbox sandbox);
+  bool detach(const std::string& id);                // true: it was known
+  bool keep_only(const std::set<std::string>& ids);  // of GC; true: something went
+
+  Moment now() const noexcept { return moment_; }
+  // A complete listing that began at `began`: adds what is new, forgets what is gone. One without a
+  // path is neither. True: changed.
+  bool merge(const std::vector<Sandbox>& listed, Moment began);
+
+  const Sandbox* of_pod(std::string_view uid) const;  // null: not known
+  const Sandbox* find(std::string_view id) const;
+  size_t size() const noexcept { return by_id_.size(); }
+
+ private:
+  struct Known {
+    Sandbox sandbox;
+    Moment since = 0;
+  };
+  std::map<std::string, Known, std::less<>> by_id_;
+  std::map<std::string, Moment> detached_;  // since when, until a listing began after it
+  Moment moment_ = 0;
+};
+
+}  // namespace keelson::pods

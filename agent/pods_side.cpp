@@ -1,0 +1,156 @@
+#include "pods_side.h"
+
+#include <spdlog/spdlog.h>
+
+#include "cni/node_file.h"
+#include "pods/runtime/cri_source.h"
+#include "pods/runtime/proc_source.h"
+
+namespace keelson {
+namespace {
+
+constexpr std::chrono::milliseconds kListAgain{1000};
+constexpr size_t kCniBodyBytesMax = 256u << 10;  // the list of a GC: 100 bytes a pod
+constexpr size_t kCniConnectionsMax = 1024;      // a node that boots starts all its pods at once
+constexpr std::string_view kPluginName = "keelson-cni";
+
+admin::HttpLimits gate_limits() {
+  admin::HttpLimits limits;
+  limits.body_bytes_max = kCniBodyBytesMax;
+  limits.connections_max = kCniConnectionsMax;
+  return limits;
+}
+
+}  // namespace
+
+PodsSide::PodsSide(io::EventLoop& loop, const Clock& clock, PodsSideOptions options, Parts parts)
+    : loop_(loop),
+      options_(std::move(options)),
+      parts_(std::move(parts)),
+      list_again_(loop, [this] { sweep(); }),
+      gate_(loop, clock, *this) {
+  make_source();
+  is_listed_ = source_ == nullptr;
+  if (!options_.cni_conf_dir.empty())
+    keeper_.emplace(loop, clock,
+                    cni::KeeperOptions{.folder = options_.cni_conf_dir, .plugin = options_.plugin});
+}
+
+PodsSide::~PodsSide() = default;
+
+void PodsSide::make_source() {
+  const std::string& runtime = options_.runtime;
+  if (runtime == "off") return;
+  const std::string socket = runtime == "auto"   ? pods::find_runtime_socket()
+                             : runtime == "proc" ? std::string()
+                                                 : runtime;
+  if (socket.empty())
+    source_ = std::make_unique<pods::ProcSource>(loop_);
+  else
+    source_ = std::make_unique<pods::CriSource>(loop_, socket);
+  spdlog::info("component=pods msg=\"running pods are told by {}\"", source_->name());
+}
+
+// The socket first: with the configuration file in place the next pod asks at once.
+Result<void> PodsSide::start() {
+  sweep();
+  if (!keeper_) return {};
+  server_.emplace(loop_, gate_, gate_limits());
+  KS_TRY(server_->listen_unix(options_.socket_path));
+  KS_TRY(install());
+  keeper_->start();
+  return {};
+}
+
+Result<void> PodsSide::install() {
+  if (options_.cni_bin_dir.empty()) return {};
+  const std::string to = options_.cni_bin_dir + "/" + std::string(kPluginName);
+  KS_ASSIGN(const bool is_new, cni::install_plugin(options_.cni_plugin, to));
+  if (is_new) spdlog::info("component=cni msg=\"installed {}\"", to);
+  return {};
+}
+
+void PodsSide::sweep() {
+  std::erase_if(leaving_, [this](const auto& entry) { return is_out(entry.first); });
+  if (source_ == nullptr || is_listing_) return;
+  is_listing_ = true;
+  source_->list([this, began = parts_.sandboxes.now()](Result<std::vector<pods::Sandbox>> listed) {
+    on_listed(began, std::move(listed));
+  });
+}
+
+void PodsSide::on_listed(pods::Sandboxes::Moment began, Result<std::vector<pods::Sandbox>> listed) {
+  is_listing_ = false;
+  if (!listed) {
+    if (!list_error_)
+      spdlog::error("component=pods reason={} msg=\"{}\"", reason_name(listed.error().reason),
+                    listed.error().message());
+    list_error_ = std::move(listed).error();
+    list_again_.start(kListAgain);
+    return;
+  }
+  list_error_.reset();
+  const bool is_first = !is_listed_;
+  is_listed_ = true;
+  if (parts_.sandboxes.merge(*listed, began) || is_first) parts_.on_change();
+}
+
+cni::Expected<void> PodsSide::attach(const cni::Attachment& attachment) {
+  pods::Sandbox sandbox{attachment.container_id, attachment.pod.uid, attachment.netns, {}};
+  for (const std::string& text : attachment.addresses) {
+    const auto address = IpAddress::parse(text);
+    if (!address)
+      return tl::unexpected(cni::CniError{cni::kInvalidConfig,
+                                          "prevResult has an address '" + text + "'",
+                                          "an earlier plugin of the chain made it"});
+    sandbox.addresses.push_back(*address);
+  }
+  if (parts_.sandboxes.attach(std::move(sandbox))) parts_.on_change();
+  return {};
+}
+
+void PodsSide::detach(const std::string& container_id) {
+  const pods::Sandbox* sandbox = parts_.sandboxes.find(container_id);
+  if (sandbox != nullptr) leaving_[container_id] = sandbox->uid;
+  if (parts_.sandboxes.detach(container_id)) parts_.on_change();
+}
+
+void PodsSide::keep_only(const std::set<std::string>& container_ids) {
+  if (parts_.sandboxes.keep_only(container_ids)) parts_.on_change();
+}
+
+cni::Standing PodsSide::standing(const cni::PodRef& pod) const {
+  if (!is_listed_)
+    return {cni::Standing::State::kWaiting,
+            source_->name() + " has not told its pods: " +
+                (list_error_ ? list_error_->message() : std::string("asked a moment ago")),
+            "the agent needs its socket (--runtime-socket)"};
+  return pod_standing(parts_.standing_view(), pod);
+}
+
+// A pod with a newer sandbox is in the mesh, but not with this one.
+bool PodsSide::is_out(const std::string& container_id) const {
+  const auto leaving = leaving_.find(container_id);
+  return leaving == leaving_.end() || parts_.sandboxes.of_pod(leaving->second) != nullptr ||
+         !parts_.enrolment.has(leaving->second);
+}
+
+cni::Expected<void> PodsSide::uninstall() {
+  if (!keeper_) return {};
+  const auto failure = [](const Error& error) {
+    return tl::unexpected(cni::CniError{cni::kIoFailure, error.message(), "remove it by hand"});
+  };
+  if (const auto removed = keeper_->remove(); !removed) return failure(removed.error());
+  spdlog::info("component=cni msg=\"removed {}\"", keeper_->path());
+  if (options_.cni_bin_dir.empty()) return {};
+  const auto removed = cni::remove_node_file(options_.cni_bin_dir + "/" + std::string(kPluginName));
+  if (!removed) return failure(removed.error());
+  return {};
+}
+
+std::optional<Error> PodsSide::problem() const {
+  if (list_error_) return list_error_;
+  return keeper_ ? keeper_->problem() : std::nullopt;
+}
+
+}  // namespace keelson

@@ -1,0 +1,86 @@
+#include "pods/sandboxes.h"
+
+#include <gtest/gtest.h>
+
+namespace keelson::pods {
+namespace {
+
+Sandbox sandbox(const std::string& id, const std::string& uid) {
+  return {id, uid, "/run/netns/" + id, {}};
+}
+
+TEST(Sandboxes, TheNewestOfAPodCounts) {
+  Sandboxes sandboxes;
+  EXPECT_TRUE(sandboxes.attach(sandbox("z-old", "u1")));
+  EXPECT_TRUE(sandboxes.attach(sandbox("a-new", "u1")));
+  EXPECT_EQ(sandboxes.of_pod("u1")->id, "a-new");
+  EXPECT_TRUE(sandboxes.detach("z-old"));
+  EXPECT_EQ(sandboxes.of_pod("u1")->id, "a-new");
+  EXPECT_TRUE(sandboxes.detach("a-new"));
+  EXPECT_EQ(sandboxes.of_pod("u1"), nullptr);
+}
+
+TEST(Sandboxes, TheSameAgainIsNoChange) {
+  Sandboxes sandboxes;
+  sandboxes.attach(sandbox("a", "u1"));
+  EXPECT_FALSE(sandboxes.attach(sandbox("a", "u1")));
+  EXPECT_FALSE(sandboxes.merge({sandbox("a", "u1")}, sandboxes.now()));
+  EXPECT_FALSE(sandboxes.detach("unknown"));
+}
+
+TEST(Sandboxes, AListingAddsWhatTheAgentNeverSawAndForgetsWhatIsGone) {
+  Sandboxes sandboxes;
+  sandboxes.attach(sandbox("missed-del", "u1"));
+  EXPECT_TRUE(sandboxes.merge({sandbox("older", "u2")}, sandboxes.now()));
+  EXPECT_EQ(sandboxes.of_pod("u1"), nullptr);
+  EXPECT_EQ(sandboxes.of_pod("u2")->id, "older");
+}
+
+TEST(Sandboxes, OfSeveralListedTheLastCounts) {
+  Sandboxes sandboxes;
+  sandboxes.merge({sandbox("first", "u1"), sandbox("another", "u1")}, 0);
+  EXPECT_EQ(sandboxes.of_pod("u1")->id, "another");
+}
+
+TEST(Sandboxes, WhatCniSaidAfterAListingBeganIsNewer) {
+  Sandboxes sandboxes;
+  sandboxes.attach(sandbox("ends", "u1"));
+  const auto began = sandboxes.now();
+  sandboxes.detach("ends");
+  sandboxes.attach(sandbox("starts", "u2"));
+  EXPECT_FALSE(sandboxes.merge({sandbox("ends", "u1")}, began));
+  EXPECT_EQ(sandboxes.of_pod("u1"), nullptr);
+  EXPECT_NE(sandboxes.of_pod("u2"), nullptr);
+  // The next listing is newer than both.
+  EXPECT_TRUE(sandboxes.merge({}, sandboxes.now()));
+  EXPECT_EQ(sandboxes.size(), 0u);
+}
+
+TEST(Sandboxes, AListingKeepsTheAddressesThatCniTold) {
+  Sandboxes sandboxes;
+  Sandbox told = sandbox("a", "u1");
+  told.addresses = {*IpAddress::parse("10.0.0.1")};
+  sandboxes.attach(told);
+  EXPECT_FALSE(sandboxes.merge({sandbox("a", "u1")}, sandboxes.now()));
+  EXPECT_EQ(*sandboxes.of_pod("u1"), told);
+}
+
+TEST(Sandboxes, OneListedWithoutAPathNeitherComesNorGoes) {
+  Sandboxes sandboxes;
+  sandboxes.attach(sandbox("known", "u1"));
+  EXPECT_FALSE(sandboxes.merge({{"known", "u1", "", {}}, {"strange", "u2", "", {}}}, 1));
+  EXPECT_NE(sandboxes.of_pod("u1"), nullptr);
+  EXPECT_EQ(sandboxes.of_pod("u2"), nullptr);
+}
+
+TEST(Sandboxes, GarbageIsWhatIsNotListedAsValid) {
+  Sandboxes sandboxes;
+  sandboxes.attach(sandbox("a", "u1"));
+  sandboxes.attach(sandbox("b", "u2"));
+  EXPECT_TRUE(sandboxes.keep_only({"b", "c"}));
+  EXPECT_FALSE(sandboxes.keep_only({"b"}));
+  EXPECT_EQ(sandboxes.size(), 1u);
+}
+
+}  // namespace
+}  // namespace keelson::pods
