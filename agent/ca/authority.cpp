@@ -1,16 +1,15 @@
 #include "ca/authority.h"
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
 
+#include "ca/signing_pair.h"
 #include "ca/state_folder.h"
 #include "tls/certificates.h"
-#include "tls/peer_identity.h"
 
 namespace keelson::ca {
 namespace {
@@ -19,7 +18,6 @@ constexpr const char* kSigningFile = "signing.pem";
 constexpr const char* kNextFile = "next.pem";
 constexpr const char* kOldFile = "old.pem";
 constexpr const char* kLogFile = "issued.log";
-constexpr const char* kKeyMark = "-----BEGIN PRIVATE KEY-----";
 
 Failure invalid(std::string what) {
   ERR_clear_error();
@@ -27,30 +25,12 @@ Failure invalid(std::string what) {
 }
 
 Result<tls::SecretBytes> to_pem(const SigningPair& pair) {
-  const tls::BioPtr bio(BIO_new(BIO_s_secmem()));
-  char* data = nullptr;
-  if (!bio ||
-      PEM_write_bio_PKCS8PrivateKey(bio.get(), pair.key.get(), nullptr, nullptr, 0, nullptr,
-                                    nullptr) != 1 ||
-      PEM_write_bio_X509(bio.get(), pair.certificate.get()) != 1)
-    return tls::fail_openssl(Reason::internal, ErrorSource::kInternal, "encoding the CA's key");
-  const long size = BIO_get_mem_data(bio.get(), &data);
-  return tls::SecretBytes(std::string(data, static_cast<size_t>(size)));
+  KS_ASSIGN(const tls::SecretBytes key, key_pem(pair));
+  return tls::SecretBytes(std::string(key.view()) + tls::to_pem(pair.certificate.get()));
 }
 
 Result<SigningPair> from_pem(std::string_view pem, const char* name) {
-  const std::string shown(name);
-  if (!pem.starts_with(kKeyMark)) return invalid(shown + " does not begin with a private key");
-  auto key = tls::read_private_key(pem);
-  if (!key || !tls::is_p256(key->get())) return invalid(shown + " holds no P-256 key");
-  auto certificates = tls::read_certificates(pem);
-  if (!certificates || certificates->size() != 1)
-    return invalid(shown + " does not hold exactly one certificate");
-  X509* certificate = certificates->front().get();
-  if (X509_check_private_key(certificate, key->get()) != 1)
-    return invalid(shown + ": the key does not belong to the certificate");
-  if (!tls::is_issuer(certificate)) return invalid(shown + " is not a CA certificate");
-  return SigningPair{std::move(certificates->front()), std::move(*key)};
+  return read_signing_pair(pem, pem, name);
 }
 
 std::string utc_text(WallTime time) {
@@ -100,29 +80,14 @@ Result<void> Authority::load() {
 
 Result<SigningPair> Authority::make_root() const {
   const WallTime now = clock_.wall_now();
-  SigningPair pair;
-  KS_ASSIGN(pair.key, tls::generate_p256_key());
-  KS_ASSIGN(pair.certificate,
-            build_root(pair.key.get(), options_.trust_domain,
-                       {now - options_.clock_skew, now + options_.root_lifetime}));
-  return pair;
+  return make_signing_pair(options_.trust_domain,
+                           {now - options_.clock_skew, now + options_.root_lifetime});
 }
 
 Result<IssuedCertificate> Authority::issue(const CertificateRequest& request,
                                            const tls::SpiffeId& id) {
-  if (id.trust_domain != options_.trust_domain)
-    return fail(Reason::trust_domain_mismatch, ErrorSource::kInternal, id.to_string());
-  KS_TRY(tls::SpiffeId::make(id.trust_domain, id.ns, id.service_account));
-  if (request.claimed_id() && *request.claimed_id() != id)
-    return fail(Reason::csr_identity_mismatch, ErrorSource::kInternal,
-                request.claimed_id()->to_string());
-  const WallTime now = clock_.wall_now();
-  const WallTime root_end = tls::not_after(signing_.certificate.get());
-  if (now >= root_end || now < tls::not_before(signing_.certificate.get()))
-    return fail(Reason::certificate_expired, ErrorSource::kInternal, "the signing root");
-  const Validity validity{now - options_.clock_skew,
-                          std::min(now + options_.leaf_lifetime, root_end)};
-  KS_ASSIGN(const tls::CertPtr leaf, build_leaf(request.public_key(), id, validity, signing_));
+  const LeafRules rules{options_.trust_domain, options_.leaf_lifetime, options_.clock_skew};
+  KS_ASSIGN(const tls::CertPtr leaf, sign_leaf(signing_, rules, request, id, clock_.wall_now()));
   KS_TRY(append_log(leaf.get(), id, request));
   return IssuedCertificate{{tls::to_der(leaf.get())},
                            trust_bundle(),
