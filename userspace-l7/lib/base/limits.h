@@ -88,9 +88,11 @@ inline constexpr unsigned kHttpUnsettledTriesMax = 50;
 inline constexpr std::chrono::milliseconds kHttpStallTime{300000};
 // Proxy: how long a client may take to read a last answer and end its side. Longer: reset.
 inline constexpr std::chrono::milliseconds kHttpLingerTime{5000};
-// Proxy: HTTP connections kept for one pod and endpoint, and in all for one worker. More: closed.
-inline constexpr size_t kUpstreamIdlePerKeyMax = 64;
-inline constexpr size_t kUpstreamIdleMax = 1024;
+// Proxy: HTTP connections kept for one pod and endpoint, and in all for one worker. More: closed,
+// which costs a port of the pod for a minute (TIME_WAIT), and from some 10,000 of those on each
+// connect(2) searches for milliseconds: so many are kept that this takes an unusual load.
+inline constexpr size_t kUpstreamIdlePerKeyMax = 512;
+inline constexpr size_t kUpstreamIdleMax = 2048;
 // Proxy: how long an unused one is kept.
 inline constexpr std::chrono::milliseconds kUpstreamIdleTime{60000};
 // Proxy: how often they are looked at, and how long the other side may take to end its own side.
