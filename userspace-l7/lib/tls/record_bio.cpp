@@ -29,7 +29,8 @@ int on_read(BIO* bio, char* into, size_t size, size_t* got) noexcept {
   *got = 0;
   if (wire.has_inbound()) return read_buffered(wire, into, size, got);
   if (wire.ended || wire.error || size == 0) return 0;
-  if (wire.lower != nullptr) {
+  wire.is_held = wire.out != nullptr && wire.out->size() >= wire.out_bytes_held;
+  if (wire.lower != nullptr && !wire.is_held) {
     const auto read = wire.lower->read({reinterpret_cast<std::byte*>(into), size});
     if (!read) {
       wire.error = read.error();

@@ -19,7 +19,9 @@ struct RecordWire {
   bool ended = false;               // nothing comes after `inbound`
   io::ByteStream* lower = nullptr;  // read after `inbound`; null during the handshake
   BufferChain* out = nullptr;
-  std::optional<Error> error;  // of lower or of the pool; the session is over
+  size_t out_bytes_held = SIZE_MAX;  // with so many in `out` nothing is read from `lower`
+  bool is_held = false;              // it was so when OpenSSL wanted to read
+  std::optional<Error> error;        // of lower or of the pool; the session is over
 
   bool has_inbound() const noexcept { return inbound_at < inbound.size(); }
 };

@@ -19,6 +19,7 @@ constexpr size_t kRecordHeaderBytes = 5;
 constexpr size_t kRecordBytesMax = 16384;        // RFC 8446 5.1, plaintext
 constexpr size_t kCipherBytesMax = 16384 + 256;  // RFC 8446 5.2
 constexpr size_t kHandshakeReadBytes = 16384;
+constexpr size_t kCipherBytesHeld = 2 * TlsStream::kCipherBytesHigh;
 
 // How many of `bytes` are whole TLS records. A header that promises too much counts as whole:
 // OpenSSL shall see and refuse it now.
@@ -166,6 +167,7 @@ Result<void> TlsStream::establish() {
   wire.inbound.append(std::exchange(staged_, {}));
   wire.lower = lower_.get();
   wire.out = &cipher_out_;
+  wire.out_bytes_held = kCipherBytesHeld;
   state_ = State::kEstablished;
   if (is_shutdown_wanted_) return send_close_notify();
   return {};
@@ -182,26 +184,33 @@ void TlsStream::on_step_done() noexcept {
 
 Result<ReadResult> TlsStream::read(std::span<std::byte> into) {
   KS_ASSIGN(const Progress progress, advance_handshake());
-  // A peer that demands key updates and never reads the answers gets no further.
-  const bool is_held = cipher_out_.size() >= kCipherBytesHigh * 2;
-  if (progress == Progress::kWaiting || is_held) {
-    is_reader_waiting_ = true;
-    return ReadResult::would_block();
-  }
+  if (progress == Progress::kWaiting) return refuse_read();
   size_t filled = 0;
   while (filled < into.size()) {
     auto got = read_record(into.subspan(filled));
     // What came before an end or an error is delivered first; both are found again next time.
     if (filled > 0 && (!got || !got->is_data())) break;
-    if (!got || !got->is_data()) {
-      is_reader_waiting_ = got && got->is_would_block();
-      return got;
-    }
+    if (got && got->is_would_block()) return refuse_read();
+    if (!got || !got->is_data()) return got;
     filled += got->bytes;
     // Asking the lower stream for more costs a system call that mostly says "not yet".
     if (SSL_has_pending(session_->ssl()) == 0) break;
   }
   return ReadResult::data(filled);
+}
+
+ReadResult TlsStream::refuse_read() noexcept {
+  is_reader_waiting_ = true;
+  // A peer that demands key updates and does not take the answers gets no further.
+  is_read_held_ = session_->wire().is_held;
+  release_reader();
+  return ReadResult::would_block();
+}
+
+void TlsStream::release_reader() noexcept {
+  if (!is_read_held_ || cipher_out_.size() >= kCipherBytesHeld) return;
+  is_read_held_ = false;
+  tell_reader();
 }
 
 Result<ReadResult> TlsStream::read_record(std::span<std::byte> into) {
@@ -307,6 +316,7 @@ Result<void> TlsStream::flush() {
     const auto written = lower_->write(cipher_out_);
     if (!written) return broken(written.error());
   }
+  release_reader();
   if (is_close_sent_ && cipher_out_.empty()) {
     is_lower_shut_ = true;
     const auto shut = lower_->shutdown_write();
@@ -338,9 +348,8 @@ void TlsStream::on_readable() noexcept {
 }
 
 void TlsStream::on_writable() noexcept {
-  const bool was_reading_held = cipher_out_.size() >= 2 * kCipherBytesHigh;
   const bool is_flushed = flush().has_value();
-  if (!is_flushed || was_reading_held) tell_reader();
+  if (!is_flushed) tell_reader();
   if (!is_flushed || cipher_out_.size() < kCipherBytesHigh) tell_writer();
 }
 

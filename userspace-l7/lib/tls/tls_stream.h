@@ -66,6 +66,8 @@ class TlsStream final : public io::ByteStream, private io::StreamObserver {
   Result<void> establish();
   void on_step_done() noexcept;  // from the signer, on the loop's thread
 
+  io::ReadResult refuse_read() noexcept;
+  void release_reader() noexcept;  // when the peer has taken enough of what was ready for it
   Result<io::ReadResult> read_record(std::span<std::byte> into);
   Result<size_t> encrypt_some(BufferChain& from);
   Result<void> send_close_notify();
@@ -89,6 +91,7 @@ class TlsStream final : public io::ByteStream, private io::StreamObserver {
   bool is_step_ready_ = false;   // a step's result waits for finish_step()
   bool is_step_wanted_ = false;  // there is something for a step to do
   bool is_reader_waiting_ = false;
+  bool is_read_held_ = false;  // until the peer takes what is ready for it
   bool is_writer_waiting_ = false;
   bool is_shutdown_wanted_ = false;
   bool is_close_sent_ = false;  // close_notify is in cipher_out_ or beyond
