@@ -3,6 +3,8 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <csignal>
+
 #include "app.h"
 
 namespace {
@@ -22,6 +24,7 @@ void start_log(const std::string& level) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a log whose reader is gone is no reason to end
   const keelson::ParsedOptions parsed = keelson::parse_options(argc, argv);
   if (!parsed.options) return parsed.exit_code;
   start_log(parsed.options->log_level);

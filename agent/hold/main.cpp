@@ -72,6 +72,7 @@ Result<void> serve(const keelson::hold::ServerOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a log whose reader is gone is no reason to end
   spdlog::set_default_logger(spdlog::stderr_logger_st("hold"));
   spdlog::set_pattern("time=%Y-%m-%dT%H:%M:%S.%e level=%l %v");
   keelson::hold::ServerOptions options;

@@ -6,6 +6,8 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <csignal>
+
 #include "proxy/app.h"
 #include "proxy/privileges.h"
 
@@ -48,6 +50,7 @@ Result<void> serve(const keelson::proxy::Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a log whose reader is gone is no reason to end
   const keelson::proxy::ParsedOptions parsed = keelson::proxy::parse_options(argc, argv);
   if (!parsed.options) return parsed.exit_code;
   start_log(parsed.options->log_level);
