@@ -19,12 +19,13 @@ class Mode:
     cases: tuple  # of (connections, body)
     seconds: float  # of a window
     warmup: float
-    rounds: int = 15  # of each loop: with fewer, quartiles of two runs would differ by chance (see compare.py)
+    rounds: int  # of each loop; with few, quartiles of two runs differ by chance (see compare.py)
     repeat_seconds: float = 0  # for further sets of rounds, in all of a group
 
 
-QUICK = Mode("quick", ((32, "1k"),), seconds=0.5, warmup=0.2, repeat_seconds=120)
-FULL = Mode("full", tuple(itertools.product((32, 1, 256), ("1k", "64k"))), seconds=0.6, warmup=0.2, repeat_seconds=600)
+QUICK = Mode("quick", ((32, "1k"),), seconds=0.5, warmup=0.2, rounds=15, repeat_seconds=120)
+FULL = Mode("full", tuple(itertools.product((32, 1, 256), ("1k", "64k"))), seconds=0.5, warmup=0.2, rounds=9,
+            repeat_seconds=300)
 MODES = {mode.name: mode for mode in (QUICK, FULL)}
 
 
