@@ -5,10 +5,10 @@ BUILD := build/$(PRESET)
 JOBS ?= $(shell nproc)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup configure build run test test-fast check format lint layers docs asan tsan golden lab clean
+.PHONY: help setup configure build run test test-fast check format lint layers docs asan tsan golden lab e2e clean
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 setup: ## install missing distribution packages (does nothing when none is missing)
 	@tools/setup
@@ -92,6 +92,10 @@ bench-%: bench-build
 bench-build: configure
 	@tools/setup tools/bench/packages.txt
 	@cmake --build $(BUILD) -j $(JOBS) --target bench_programs
+
+e2e: images ## the end-to-end scenarios on a real cluster of two nodes (WORDS="..." chooses)
+	@tools/setup tests/e2e/packages.txt
+	@tests/e2e/run $(WORDS)
 
 clean: ## remove the build folder
 	@rm -rf build

@@ -48,8 +48,9 @@ def cluster_of(options, **settings):
 
 
 def running(options):
+    """Also one that did not come up whole: that is the one to look into."""
     cluster = cluster_of(options)
-    if not cluster.is_up:
+    if not cluster.record.entries():
         raise Trouble(f"cluster {options.name} is not up: tests/e2e/cluster up")
     return cluster
 
@@ -74,7 +75,9 @@ def down(options):
 def status(options):
     cluster = running(options)
     missing = cluster.missing_programs()
-    print(f"cluster {options.name}: " + ", ".join(f"{name} {value}" for name, value in cluster.settings.items()))
+    settings = ", ".join(f"{name} {value}" for name, value in cluster.settings.items()) if cluster.is_up else \
+        "did not come up whole"
+    print(f"cluster {options.name}: {settings}")
     print("programs: " + ("not running: " + ", ".join(missing) if missing else "all run"))
     print(f"processes: {len(cgroups.pids(cluster.nodes.v2))}")
     print(cluster.kubectl("get", "nodes,pods", "-A", "-o", "wide"), end="")

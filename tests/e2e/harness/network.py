@@ -18,7 +18,7 @@ def commands(layout):
         batches[node.netns] = ["link set lo up", f"addr add {node.ip}/24 dev eth0", "link set eth0 up",
                                f"route add default via {HUB_IP}"]
         batches[node.netns] += [f"route add {other.pod_cidr} via {other.ip}"
-                                for other in layout.nodes if other is not node]
+                                for other in layout.nodes if other != node]
     # The bridge is up and addressed before routes go through it.
     return {netns: sorted(lines, key=lambda line: line.startswith("route")) for netns, lines in batches.items()}
 

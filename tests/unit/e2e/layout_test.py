@@ -32,6 +32,8 @@ class LayoutTest(unittest.TestCase):
         batches = network.commands(LAYOUT)
         self.assertIn("route add 10.244.2.0/24 via 10.99.0.2", batches["keelson-e2e-a-node1"])
         self.assertIn("route add 10.244.1.0/24 via 10.99.0.1", batches["keelson-e2e-a-node2"])
+        for node in LAYOUT.nodes:  # its own pods are behind its own bridge
+            self.assertFalse([line for line in batches[node.netns] if node.pod_cidr in line])
 
     def test_kubelets_are_users_of_their_own_node_only(self):
         users = {user: groups for _, user, groups in keys.users(LAYOUT)}

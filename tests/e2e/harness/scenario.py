@@ -1,0 +1,70 @@
+"""Scenario: what a module of tests/e2e/scenarios gets to work with.
+
+A module has a docstring (its first line is the title), STAGE (one of STAGES, played in this order), SECONDS_MAX and
+run(scenario). It works in a namespace of its own, which goes afterwards. It fails by raising, most often through
+`expect` or `eventually`; it skips by raising Skip with the reason.
+"""
+import importlib
+import pathlib
+
+from harness.trouble import Trouble
+
+STAGES = ("bare", "install", "mesh", "uninstall")  # without Keelson, its installation, with it, its end
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "scenarios"
+
+
+class Skip(Exception):
+    pass
+
+
+def names(words=()):
+    """The scenarios whose name holds one of the words, by stage and name; all without words."""
+    found = [path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__"]
+    chosen = [name for name in found if not words or any(word in name for word in words)]
+    return sorted(chosen, key=lambda name: (STAGES.index(load(name).STAGE), name))
+
+
+def load(name):
+    return importlib.import_module(f"scenarios.{name}")
+
+
+class Scenario:
+    def __init__(self, name, cluster, progress):
+        self.cluster, self.kubectl, self._progress = cluster, cluster.kubectl, progress
+        self.namespace = "e2e-" + name.replace("_", "-")
+
+    def tell(self, text):
+        self._progress.tell(text)
+
+    def expect(self, what, holds, seen=""):
+        if not holds:
+            raise Trouble(f"{what}: {seen}" if seen != "" else what)
+        self._progress.tell(f"ok: {what}")
+
+    def eventually(self, what, attempt, seconds_max=20):
+        """Calls `attempt` until it returns something true, or (value, what was seen instead)."""
+        value = self._progress.wait(what, seconds_max, attempt)
+        self._progress.tell(f"ok: {what}")
+        return value
+
+    def apply(self, *manifests, namespace=None):
+        self.kubectl.apply(*manifests, namespace=namespace or self.namespace)
+
+    def ready(self, *pods, seconds_max=60, namespace=None):
+        """Waits until every named object ("pod/a", "deployment/b", "daemonset/c") is ready."""
+        for pod in pods:
+            kind, _, name = pod.partition("/")
+            if kind == "pod":
+                self.kubectl("-n", namespace or self.namespace, "wait", "--for=condition=Ready", pod,
+                             f"--timeout={seconds_max}s", seconds_max=seconds_max + 5)
+            else:
+                self.kubectl("-n", namespace or self.namespace, "rollout", "status", f"{kind}/{name}",
+                             f"--timeout={seconds_max}s", seconds_max=seconds_max + 5)
+
+    def pods(self, selector, namespace=None):
+        """Pods as objects, by label selector."""
+        return self.kubectl.json("-n", namespace or self.namespace, "get", "pods", "-l", selector)["items"]
+
+    def curl(self, pod, url, *options, namespace=None):
+        """Exit status and output of curl in a pod."""
+        return self.kubectl.exec(namespace or self.namespace, pod, "curl", "-sS", "-m", "3", *options, url)

@@ -1,0 +1,94 @@
+"""The command tests/e2e/run: a cluster, the scenarios on it, and the end of the cluster in any case."""
+import argparse
+import os
+import shutil
+import signal
+import sys
+
+from harness import scenario, suite, warden
+from harness.cluster import Cluster
+from harness.layout import Layout
+from harness.progress import Progress
+from harness.trouble import Trouble
+from harness.versions import ROOT
+
+REPORTS = ROOT / "build" / "e2e" / "reports"
+
+
+def parse(arguments, usage):
+    parser = argparse.ArgumentParser(prog="run", usage=usage)
+    parser.add_argument("--name", default="run")
+    parser.add_argument("--cgroups", choices=("hybrid", "unified"), default="hybrid")
+    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--only")  # how the suite starts one scenario in a process of its own
+    parser.add_argument("words", nargs="*")
+    return parser.parse_args(arguments)
+
+
+def main(arguments, usage):
+    options = parse(arguments, usage)
+    for signal_number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_number, on_end)
+    if options.list:
+        for name in scenario.names(options.words):
+            print(f"{name:24} {suite.title(scenario.load(name))}")
+        return 0
+    try:
+        return play_one(options) if options.only else play_all(options)
+    except Trouble as trouble:
+        print(f"run: {trouble}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("run: ended", file=sys.stderr)
+    if not options.only:
+        print("0 passed, 1 failed, 0 skipped")
+    return 1
+
+
+def on_end(*_):
+    raise KeyboardInterrupt
+
+
+def play_all(options):
+    names = scenario.names(options.words)
+    if not names:
+        raise Trouble(f"no scenario's name holds {' or '.join(options.words)}; tests/e2e/run --list")
+    progress = Progress("e2e")
+    cluster = Cluster(Layout(options.name), progress, is_unified=options.cgroups == "unified")
+    shutil.rmtree(REPORTS, ignore_errors=True)
+    with warden.watching(options.name, options.keep):
+        bring_up(cluster, options)
+        results = []
+        for name in names:
+            results.append(suite.play(name, cluster, options.cgroups, REPORTS, progress))
+            progress.tell(f"{name}: {results[-1].state} after {results[-1].seconds:.1f} s")
+    lines, is_good = suite.summary(results)
+    if os.environ.get("KEELSON_REQUIRE_ROOT") == "1" and any(result.state == "skipped" for result in results):
+        lines.insert(0, "run: a scenario was skipped where nothing may be")
+        is_good = False
+    print("\n".join(lines))
+    return 0 if is_good else 1
+
+
+def bring_up(cluster, options):
+    if options.keep and cluster.is_up:
+        return
+    try:
+        cluster.up()
+    except Trouble as trouble:
+        suite.collect_node_logs(cluster, REPORTS / "up")
+        raise Trouble(f"{trouble}\n(logs of the nodes: {REPORTS}/up/)") from None
+
+
+def play_one(options):
+    progress = Progress(options.only)
+    cluster = Cluster(Layout(options.name), progress, is_unified=options.cgroups == "unified")
+    run = scenario.Scenario(options.only, cluster, progress)
+    cluster.kubectl("create", "namespace", run.namespace)
+    try:
+        scenario.load(options.only).run(run)
+    except scenario.Skip as skip:
+        print(f"skipped: {skip}")
+        return suite.SKIPPED
+    cluster.kubectl("delete", "namespace", run.namespace, "--wait=false")
+    return 0

@@ -1,0 +1,31 @@
+"""The API server stands still for a while and comes back; pods go on answering meanwhile.
+
+Needs no Keelson: what fails here is no fault of the mesh.
+"""
+from harness import apps
+from harness.command import run as command
+
+STAGE = "bare"
+SECONDS_MAX = 120
+
+
+def run(scenario):
+    scenario.apply(apps.web_deployment("web"), apps.service("web"))
+    scenario.ready("deployment/web")
+    layout, nodes = scenario.cluster.layout, scenario.cluster.nodes
+    pod = scenario.pods("app=web")[0]
+    outside = ["ip", "netns", "exec", layout.hub_netns, "curl", "-sS", "-m", "3"]
+    nodes.stop_program(layout.control_plane, "kube-apiserver")
+    code, _, _ = scenario.kubectl.attempt("get", "--raw", "/readyz", seconds_max=10)
+    scenario.expect("the API server is gone", code != 0)
+    said = command(*outside, f"http://{pod['status']['podIP']}:{apps.PORT}")
+    scenario.expect("a pod answers without it", pod["metadata"]["name"] in said, said)
+    nodes.start_program(layout.control_plane, "kube-apiserver")
+    scenario.eventually("the API server is back", lambda: is_ready(scenario), seconds_max=60)
+    scenario.kubectl("-n", scenario.namespace, "scale", "deployment/web", "--replicas=2")
+    scenario.ready("deployment/web")
+
+
+def is_ready(scenario):
+    code, _, error = scenario.kubectl.attempt("get", "--raw", "/readyz", seconds_max=10)
+    return code == 0, error.strip()
