@@ -8,7 +8,6 @@
 
 #include "admin/api.h"
 #include "admin/flow_log.h"
-#include "admin/http_server.h"
 #include "admin/readiness.h"
 #include "agent_state.h"
 #include "cutting.h"
@@ -26,6 +25,7 @@
 #include "pods_side.h"
 #include "proxy_side.h"
 #include "reconciler.h"
+#include "serving/http_server.h"
 #include "source/directory/directory_source.h"
 
 namespace keelson {
@@ -351,7 +351,7 @@ class App::Parts {
   admin::FlowLog flows_;
   AgentState state_;
   admin::Api api_;
-  admin::HttpServer server_;
+  serving::HttpServer server_;
   std::unique_ptr<datapath::FlowEvents> events_;
   std::optional<io::Poll> events_poll_, source_poll_;
   io::Timer reconcile_timer_, save_timer_, self_check_timer_, hold_timer_, sweep_timer_,

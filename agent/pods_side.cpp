@@ -14,8 +14,8 @@ constexpr size_t kCniBodyBytesMax = 256u << 10;  // the list of a GC: 100 bytes 
 constexpr size_t kCniConnectionsMax = 1024;      // a node that boots starts all its pods at once
 constexpr std::string_view kPluginName = "keelson-cni";
 
-admin::HttpLimits gate_limits() {
-  admin::HttpLimits limits;
+serving::HttpLimits gate_limits() {
+  serving::HttpLimits limits;
   limits.body_bytes_max = kCniBodyBytesMax;
   limits.connections_max = kCniConnectionsMax;
   return limits;

@@ -10,11 +10,11 @@
 #include <set>
 #include <string>
 
-#include "admin/http_server.h"
 #include "cni/conflist_keeper.h"
 #include "cni/gate.h"
 #include "pod_standing.h"
 #include "pods/sandboxes.h"
+#include "serving/http_server.h"
 
 namespace keelson {
 
@@ -77,7 +77,7 @@ class PodsSide final : private cni::Enroller {
   std::optional<cni::ConflistKeeper> keeper_;
   io::Timer list_again_;
   cni::Gate gate_;
-  std::optional<admin::HttpServer> server_;
+  std::optional<serving::HttpServer> server_;
 };
 
 }  // namespace keelson

@@ -11,11 +11,15 @@
 
 #include "admin/admin_state.h"
 #include "admin/flow_log.h"
-#include "admin/handler.h"
+#include "serving/handler.h"
 
 namespace keelson::admin {
 
-class Api final : public Handler {
+using serving::Request;
+using serving::Response;
+using serving::Surface;
+
+class Api final : public serving::Handler {
  public:
   // Both outlive the Api.
   Api(const AdminState& state, FlowLog& flows) : state_(state), flows_(flows) {}

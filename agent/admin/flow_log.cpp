@@ -171,7 +171,7 @@ Flow describe_denial(const config::Denial& denial, const FlowNames& names, std::
 }
 
 // One `observe`. Knows its FlowLog only to sign off.
-class FlowLog::Reader final : public LineSource {
+class FlowLog::Reader final : public serving::LineSource {
  public:
   Reader(FlowLog& log, FlowFilter filter, bool follow)
       : log_(log), filter_(std::move(filter)), follow_(follow) {
@@ -257,7 +257,8 @@ void FlowLog::add(std::shared_ptr<const Flow> flow) {
   for (Reader* reader : readers_) reader->offer(flow);
 }
 
-std::unique_ptr<LineSource> FlowLog::subscribe(FlowFilter filter, size_t last, bool follow) {
+std::unique_ptr<serving::LineSource> FlowLog::subscribe(FlowFilter filter, size_t last,
+                                                        bool follow) {
   if (readers_.size() >= options_.readers_max) return nullptr;
   auto reader = std::make_unique<Reader>(*this, std::move(filter), follow);
   std::vector<std::shared_ptr<const Flow>> backlog;

@@ -14,12 +14,12 @@
 #include <unordered_map>
 #include <vector>
 
-#include "admin/line_source.h"
 #include "base/clock.h"
 #include "base/ip_address.h"
 #include "compile/plan.h"
 #include "config/encode.h"
 #include "model/snapshot.h"
+#include "serving/line_source.h"
 
 namespace keelson::admin {
 
@@ -87,7 +87,7 @@ class FlowLog {
 
   // The last `last` matching flows, then (with `follow`) every new one. Null: too many readers.
   // {"lost":N} lines say how many events this reader missed. The FlowLog must outlive the source.
-  std::unique_ptr<LineSource> subscribe(FlowFilter filter, size_t last, bool follow);
+  std::unique_ptr<serving::LineSource> subscribe(FlowFilter filter, size_t last, bool follow);
 
   // Recorded flows from one pod to one pod or Service, oldest first, at most the newest `max`.
   std::vector<Flow> between(std::string_view from, std::string_view to, size_t max) const;

@@ -9,11 +9,11 @@ namespace {
 
 constexpr std::chrono::milliseconds kOutLimit{3000};  // the plugin waits a little longer
 
-admin::Response text(int status, std::string body) {
+serving::Response text(int status, std::string body) {
   return {status, "text/plain; charset=utf-8", std::move(body), nullptr};
 }
 
-admin::Response answer(const CniError& error) {
+serving::Response answer(const CniError& error) {
   return {200, "application/json", encode_answer(error), nullptr};
 }
 
@@ -40,7 +40,7 @@ CniError still_waiting(const Standing& standing, std::string_view time) {
 
 // One plugin that waits: a body of one line that comes later. It leaves the gate when it is
 // answered, or when its client goes away.
-class Gate::Answer final : public admin::LineSource {
+class Gate::Answer final : public serving::LineSource {
  public:
   Answer(Gate& gate, Question question) : gate_(&gate), question_(std::move(question)) {
     gate.waiting_.insert(this);
@@ -88,7 +88,7 @@ Gate::~Gate() {
   for (Answer* each : left) each->leave();
 }
 
-admin::Response Gate::handle(const admin::Request& request) {
+serving::Response Gate::handle(const serving::Request& request) {
   if (request.method != "POST") return text(405, "POST only\n");
   if (request.path == "/gc") {
     const auto ids = decode_valid_containers(request.body);
@@ -98,7 +98,7 @@ admin::Response Gate::handle(const admin::Request& request) {
     const auto done = enroller_.uninstall();
     return answer(done ? CniError{} : done.error());
   }
-  using Serve = admin::Response (Gate::*)(const Attachment&);
+  using Serve = serving::Response (Gate::*)(const Attachment&);
   const Serve serve = request.path == "/add"     ? &Gate::add
                       : request.path == "/del"   ? &Gate::del
                       : request.path == "/check" ? &Gate::check
@@ -109,7 +109,7 @@ admin::Response Gate::handle(const admin::Request& request) {
   return (this->*serve)(*attachment);
 }
 
-admin::Response Gate::add(const Attachment& attachment) {
+serving::Response Gate::add(const Attachment& attachment) {
   if (const auto attached = enroller_.attach(attachment); !attached)
     return answer(attached.error());
   if (!attachment.waits) return answer({});
@@ -123,7 +123,7 @@ admin::Response Gate::add(const Attachment& attachment) {
 }
 
 // The address may belong to another pod as soon as this is answered.
-admin::Response Gate::del(const Attachment& attachment) {
+serving::Response Gate::del(const Attachment& attachment) {
   enroller_.detach(attachment.container_id);
   const std::string& id = attachment.container_id;
   return wait_for({[this, id]() -> std::optional<CniError> {
@@ -136,17 +136,17 @@ admin::Response Gate::del(const Attachment& attachment) {
                    clock_.now() + kOutLimit});
 }
 
-admin::Response Gate::check(const Attachment& attachment) {
+serving::Response Gate::check(const Attachment& attachment) {
   const Standing standing = enroller_.standing(attachment.pod);
   return answer(verdict(standing).value_or(still_waiting(standing, "")));
 }
 
-admin::Response Gate::collect_garbage(const std::vector<std::string>& container_ids) {
+serving::Response Gate::collect_garbage(const std::vector<std::string>& container_ids) {
   enroller_.keep_only({container_ids.begin(), container_ids.end()});
   return answer({});
 }
 
-admin::Response Gate::wait_for(Question question) {
+serving::Response Gate::wait_for(Question question) {
   auto waits = std::make_unique<Answer>(*this, std::move(question));
   if (!waits->look(clock_.now())) arm();
   return {200, "application/json", {}, std::move(waits)};

@@ -9,10 +9,10 @@
 #include <set>
 #include <string>
 
-#include "admin/handler.h"
 #include "base/clock.h"
 #include "cni/messages.h"
 #include "io/timer.h"
+#include "serving/handler.h"
 
 namespace keelson::cni {
 
@@ -44,12 +44,12 @@ class Enroller {
   virtual Expected<void> uninstall() = 0;
 };
 
-class Gate final : public admin::Handler {
+class Gate final : public serving::Handler {
  public:
   Gate(io::EventLoop& loop, const Clock& clock, Enroller& enroller);
   ~Gate() override;
 
-  admin::Response handle(const admin::Request& request) override;
+  serving::Response handle(const serving::Request& request) override;
   // Whatever standing() and is_out() depend on may have changed.
   void settle();
 
@@ -64,11 +64,11 @@ class Gate final : public admin::Handler {
     MonotonicTime until;
   };
 
-  admin::Response add(const Attachment& attachment);
-  admin::Response del(const Attachment& attachment);
-  admin::Response check(const Attachment& attachment);
-  admin::Response collect_garbage(const std::vector<std::string>& container_ids);
-  admin::Response wait_for(Question question);
+  serving::Response add(const Attachment& attachment);
+  serving::Response del(const Attachment& attachment);
+  serving::Response check(const Attachment& attachment);
+  serving::Response collect_garbage(const std::vector<std::string>& container_ids);
+  serving::Response wait_for(Question question);
   void arm();
 
   const Clock& clock_;

@@ -28,7 +28,7 @@ class FlowLogTest : public ::testing::Test {
     log.set_names(std::make_shared<const compile::Plan>(mesh.plan),
                   std::make_shared<const model::Snapshot>(mesh.snapshot));
   }
-  static std::vector<std::string> take(LineSource& source) {
+  static std::vector<std::string> take(serving::LineSource& source) {
     std::vector<std::string> lines;
     while (auto line = source.next()) lines.push_back(*line);
     return lines;

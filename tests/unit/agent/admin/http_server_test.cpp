@@ -1,4 +1,4 @@
-#include "admin/http_server.h"
+#include "serving/http_server.h"
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -102,7 +102,7 @@ TEST(HttpServer, RefusesOversizedMalformedAndBodiedRequests) {
 }
 
 TEST(HttpServer, DropsAClientThatDoesNotFinishItsRequest) {
-  HttpLimits limits;
+  serving::HttpLimits limits;
   limits.request = std::chrono::milliseconds(50);
   ServedAdmin admin(limits);
   RawClient client(admin.socket_path());
@@ -111,7 +111,7 @@ TEST(HttpServer, DropsAClientThatDoesNotFinishItsRequest) {
 }
 
 TEST(HttpServer, ClosesConnectionsOverTheLimitAndCountsThem) {
-  HttpLimits limits;
+  serving::HttpLimits limits;
   limits.connections_max = 1;
   ServedAdmin admin(limits);
   RawClient first(admin.socket_path());
@@ -244,14 +244,14 @@ TEST(HttpServer, LargeAnswersArriveWhole) {
 }
 
 TEST(ParseTarget, DecodesPathAndQuery) {
-  const auto request = parse_target("/v1/why?from=shop%2Fweb-1&to=a+b&x&port=80");
+  const auto request = serving::parse_target("/v1/why?from=shop%2Fweb-1&to=a+b&x&port=80");
   ASSERT_TRUE(request);
   EXPECT_EQ(request->path, "/v1/why");
   EXPECT_EQ(request->query.at("from"), "shop/web-1");
   EXPECT_EQ(request->query.at("to"), "a+b");
   EXPECT_EQ(request->query.at("x"), "");
   for (const char* bad : {"", "status", "*", "/a%0d", "/%4", "/a?b=%zz", "/%00"})
-    EXPECT_FALSE(parse_target(bad)) << bad;
+    EXPECT_FALSE(serving::parse_target(bad)) << bad;
 }
 
 }  // namespace

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "admin/api.h"
-#include "admin/http_server.h"
 #include "mesh_fixture.h"
+#include "serving/http_server.h"
 
 namespace keelson::admin {
 
@@ -39,10 +39,10 @@ class FixtureState final : public AdminState {
 
 class ServedAdmin {
  public:
-  explicit ServedAdmin(HttpLimits limits = {}, FlowLog::Options flow_options = {})
+  explicit ServedAdmin(serving::HttpLimits limits = {}, FlowLog::Options flow_options = {})
       : folder_(make_folder()), flows(clock_, "n1", flow_options), api_(state, flows) {
     state.mesh.look();
-    server = std::make_unique<HttpServer>(loop_, api_, limits);
+    server = std::make_unique<serving::HttpServer>(loop_, api_, limits);
     opened = server->listen_unix(socket_path());
     const auto at = server->listen_tcp({ip("127.0.0.1"), 0});
     if (at) tcp = *at;
@@ -90,7 +90,7 @@ class ServedAdmin {
   Api api_;
 
  public:
-  std::unique_ptr<HttpServer> server;
+  std::unique_ptr<serving::HttpServer> server;
   Result<void> opened;
   Endpoint tcp;
 

@@ -10,8 +10,8 @@
 #include <map>
 #include <thread>
 
-#include "admin/http_server.h"
 #include "cni/agent_line.h"
+#include "serving/http_server.h"
 #include "support/wait_until.h"
 
 namespace keelson::cni {
@@ -55,9 +55,9 @@ class GateTest : public testing::Test {
     ASSERT_NE(::mkdtemp(path.data()), nullptr);
     folder = path;
     gate = std::make_unique<Gate>(loop, clock, enroller);
-    admin::HttpLimits limits;
+    serving::HttpLimits limits;
     limits.body_bytes_max = 65536;
-    server = std::make_unique<admin::HttpServer>(loop, *gate, limits);
+    server = std::make_unique<serving::HttpServer>(loop, *gate, limits);
     ASSERT_TRUE(server->listen_unix(socket()));
     thread = std::thread([this] { loop.run(); });
   }
@@ -102,7 +102,7 @@ class GateTest : public testing::Test {
   io::EventLoop loop;
   FakeEnroller enroller;
   std::unique_ptr<Gate> gate;
-  std::unique_ptr<admin::HttpServer> server;
+  std::unique_ptr<serving::HttpServer> server;
   std::thread thread;
 };
 

@@ -12,14 +12,14 @@
 #include <memory>
 #include <string>
 
-#include "admin/handler.h"
 #include "base/block_pool.h"
 #include "base/buffer_chain.h"
 #include "http/h1/parser.h"
 #include "io/tcp_stream.h"
 #include "io/timer.h"
+#include "serving/handler.h"
 
-namespace keelson::admin {
+namespace keelson::serving {
 
 struct HttpLimits {
   size_t connections_max = 64;                // each listener; more are closed at once, counted
@@ -96,4 +96,4 @@ class HttpConnection final : public io::StreamObserver, private http::h1::Sink {
   size_t discarded_bytes_ = 0;
 };
 
-}  // namespace keelson::admin
+}  // namespace keelson::serving

@@ -7,10 +7,10 @@
 #include <string>
 #include <string_view>
 
-#include "admin/line_source.h"
 #include "base/result.h"
+#include "serving/line_source.h"
 
-namespace keelson::admin {
+namespace keelson::serving {
 
 // kOwner: the Unix socket, whose mode 0600 says who may ask. kNode: loopback TCP, anybody on the
 // node: metrics and health only.
@@ -37,8 +37,12 @@ class Handler {
   virtual Response handle(const Request& request) = 0;
 };
 
+// What is answered to a request that no handler sees:
+// {"error":{"code":...,"message":...,"next":""}}.
+Response refusal(int status, Reason reason);
+
 // "/v1/why?from=shop%2Fweb-1&port=80" into path and query. Error: Reason::bad_value (not a path,
 // a broken escape, a control character).
 Result<Request> parse_target(std::string_view target);
 
-}  // namespace keelson::admin
+}  // namespace keelson::serving

@@ -1,11 +1,11 @@
-#include "admin/http_server.h"
+#include "serving/http_server.h"
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
-namespace keelson::admin {
+namespace keelson::serving {
 namespace {
 
 // The mode 0600 says the same to everybody who opens the path, but not of a socket that was passed
@@ -83,4 +83,4 @@ void HttpServer::turn() {
   }
 }
 
-}  // namespace keelson::admin
+}  // namespace keelson::serving

@@ -1,9 +1,9 @@
-#include "admin/handler.h"
+#include "serving/handler.h"
 
 #include <optional>
 #include <utility>
 
-namespace keelson::admin {
+namespace keelson::serving {
 namespace {
 
 int hex_value(char digit) noexcept {
@@ -34,6 +34,14 @@ std::optional<std::string> decode(std::string_view text) {
 
 }  // namespace
 
+// Names and texts of reasons hold nothing that JSON would escape.
+Response refusal(int status, Reason reason) {
+  return {status, "application/json",
+          "{\"error\":{\"code\":\"" + std::string(reason_name(reason)) + "\",\"message\":\"" +
+              std::string(reason_text(reason)) + "\",\"next\":\"\"}}\n",
+          nullptr};
+}
+
 Result<Request> parse_target(std::string_view target) {
   const auto refuse = [] {
     return fail(Reason::bad_value, ErrorSource::kDownstream, "request target");
@@ -58,4 +66,4 @@ Result<Request> parse_target(std::string_view target) {
   return request;
 }
 
-}  // namespace keelson::admin
+}  // namespace keelson::serving

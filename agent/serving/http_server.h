@@ -1,7 +1,7 @@
 // HttpServer: HTTP/1.1 for one Handler on listening sockets, on the agent loop. Owns connections
 // and runs each of them in turns of the loop (a stream's callback only asks for a turn), so that a
 // handler is never called from inside another call. It never blocks: see http_connection.h for the
-// bounds. It knows no paths; see api.h.
+// bounds. It knows no paths; see its Handler.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "admin/http_connection.h"
 #include "io/listener.h"
+#include "serving/http_connection.h"
 
-namespace keelson::admin {
+namespace keelson::serving {
 
 class HttpServer {
  public:
@@ -54,4 +54,4 @@ class HttpServer {
   Counts counts_;
 };
 
-}  // namespace keelson::admin
+}  // namespace keelson::serving

@@ -1,13 +1,12 @@
-#include "admin/http_connection.h"
+#include "serving/http_connection.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "admin/views.h"
 #include "http/h1/connection.h"
 #include "http/h1/writer.h"
 
-namespace keelson::admin {
+namespace keelson::serving {
 namespace {
 
 using http::h1::BodyKind;
@@ -155,8 +154,7 @@ void HttpConnection::answer() {
 // Where the next request would begin is unknown after this one, so the connection ends.
 void HttpConnection::refuse(int status, Reason reason) {
   keep_alive_ = false;
-  begin({status, "application/json",
-         error_json(reason, reason_text(reason), "keelsonctl --help") + "\n", nullptr});
+  begin(refusal(status, reason));
 }
 
 void HttpConnection::begin(Response response) {
@@ -284,4 +282,4 @@ bool HttpConnection::work_closing() {
   return false;
 }
 
-}  // namespace keelson::admin
+}  // namespace keelson::serving

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-namespace keelson::admin {
+namespace keelson::serving {
 
 class LineSource {
  public:
@@ -20,4 +20,4 @@ class LineSource {
   virtual void set_wake(std::function<void()> wake) = 0;
 };
 
-}  // namespace keelson::admin
+}  // namespace keelson::serving
