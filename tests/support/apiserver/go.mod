@@ -1,0 +1,3 @@
+module keelson.dev/standin
+
+go 1.24
