@@ -78,7 +78,7 @@ struct Receiver {
 
 Result<Reply> perform(const std::string& socket_path, std::chrono::milliseconds timeout,
                       bool whole_within_timeout, const std::string& url,
-                      const AdminClient::OnLine* on_line) {
+                      const AdminClient::OnLine* on_line, const std::string* posted = nullptr) {
   const Curl handle(curl_easy_init());
   if (!handle) return fail(Reason::internal, ErrorSource::kInternal, "libcurl");
   Receiver receiver;
@@ -93,6 +93,10 @@ Result<Reply> perform(const std::string& socket_path, std::chrono::milliseconds 
   curl_easy_setopt(handle.get(), CURLOPT_ERRORBUFFER, why);
   curl_easy_setopt(handle.get(), CURLOPT_WRITEFUNCTION, &Receiver::on_bytes);
   curl_easy_setopt(handle.get(), CURLOPT_WRITEDATA, &receiver);
+  if (posted != nullptr) {
+    curl_easy_setopt(handle.get(), CURLOPT_POSTFIELDSIZE, static_cast<long>(posted->size()));
+    curl_easy_setopt(handle.get(), CURLOPT_COPYPOSTFIELDS, posted->c_str());
+  }
   const long limit_ms = static_cast<long>(timeout.count());
   curl_easy_setopt(handle.get(), CURLOPT_CONNECTTIMEOUT_MS, limit_ms);
   if (whole_within_timeout) curl_easy_setopt(handle.get(), CURLOPT_TIMEOUT_MS, limit_ms);
@@ -121,6 +125,10 @@ AdminClient::AdminClient(std::string socket_path, std::chrono::milliseconds time
 
 Result<Reply> AdminClient::get(std::string_view path, const Query& query) const {
   return perform(socket_path_, timeout_, true, url_of(path, query), nullptr);
+}
+
+Result<Reply> AdminClient::post(std::string_view path, const std::string& body) const {
+  return perform(socket_path_, timeout_, true, url_of(path, {}), nullptr, &body);
 }
 
 Result<Reply> AdminClient::stream(std::string_view path, const Query& query,

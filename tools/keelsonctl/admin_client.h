@@ -1,5 +1,5 @@
-// AdminClient: HTTP GETs to an agent's admin socket, by libcurl over the Unix socket. Blocking, one
-// thread. It does not interpret answers beyond their status. An agent that does not answer is
+// AdminClient: HTTP requests to a socket of an agent, by libcurl over the Unix socket. Blocking,
+// one thread. It does not interpret answers beyond their status. An agent that does not answer is
 // Reason::cannot_reach, whose context says which socket and why.
 #pragma once
 
@@ -27,6 +27,9 @@ class AdminClient {
 
   // The whole answer, at most kReplyBytesMax.
   Result<Reply> get(std::string_view path, const Query& query = {}) const;
+
+  // The same for a POST of JSON.
+  Result<Reply> post(std::string_view path, const std::string& body) const;
 
   // Calls `on_line` for each line (without its end) as it comes, without a time limit; false stops.
   // Of an answer that is not 200 no line is passed on: its body is in the reply.

@@ -48,6 +48,7 @@ class Command {
   int show(std::string_view path, const Query& query, Render render);
   int check();
   int ready();
+  int uninstall();
   int why();
   int observe();
   int version();
@@ -131,6 +132,23 @@ int Command::ready() {
   for (std::string line; std::getline(lines, line);) terminal_.out << plain_text(line) << "\n";
   terminal_.out.flush();
   return reply->status == 200 ? kExitOk : kExitFindings;
+}
+
+// The agent removes what it made the container runtime call, so that pods start without it.
+int Command::uninstall() {
+  const AdminClient gate(options_.run_dir + "/cni.sock",
+                         std::chrono::seconds(options_.timeout_seconds));
+  const auto reply = gate.post("/uninstall", "{}");
+  if (!reply) return report_unreachable(reply.error());
+  if (reply->status != 200) return report_problem(*reply);
+  const auto done = read_removal(reply->body);
+  if (!done)
+    return report(done.error().reason, done.error().context, "keelsonctl version",
+                  kExitCannotReach);
+  if (!done->failure.empty())
+    return report(Reason::io_error, done->failure, done->fix, kExitFindings);
+  terminal_.out << "keelson-cni is off this node: pods start without the mesh\n";
+  return kExitOk;
 }
 
 int Command::why() {
@@ -254,6 +272,7 @@ int run(const std::vector<std::string>& arguments, const Terminal& terminal) {
   app.add_subcommand("status", "Agent, configuration, pods, counters, findings");
   app.add_subcommand("ready", "Are the agent's start-up tasks done; for probes");
   add_observe(app, options);
+  app.add_subcommand("uninstall", "Take keelson-cni off this node, before its agent goes for good");
   auto* why = app.add_subcommand("why", "Why a connection works or not, link by link");
   why->add_option("from", options.from, "NAMESPACE/POD")->required();
   why->add_option("to", options.to, "NAMESPACE/SERVICE-OR-POD[:PORT]")->required();
@@ -274,6 +293,7 @@ int run(const std::vector<std::string>& arguments, const Terminal& terminal) {
   const std::string verb = app.get_subcommands().front()->get_name();
   if (verb == "check") return command.check();
   if (verb == "ready") return command.ready();
+  if (verb == "uninstall") return command.uninstall();
   if (verb == "status") return command.show("/v1/status", {}, render_status);
   if (verb == "observe") return command.observe();
   if (verb == "why") return command.why();

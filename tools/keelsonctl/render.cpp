@@ -356,4 +356,13 @@ Result<AgentVersion> read_version(std::string_view json) {
                       plain_text(text(answer, "node"))};
 }
 
+Result<Removal> read_removal(std::string_view json) {
+  KS_ASSIGN(const Json answer, parse(json));
+  const auto code = answer.find("code");
+  if (code == answer.end() || !code->is_number_integer())
+    return fail(Reason::bad_value, ErrorSource::kUpstream, "the answer has no code");
+  if (code->get<int>() == 0) return Removal{};
+  return Removal{text(answer, "msg"), text(answer, "details")};
+}
+
 }  // namespace keelson::ctl

@@ -42,5 +42,10 @@ struct AgentVersion {
   std::string version, build, node;
 };
 Result<AgentVersion> read_version(std::string_view json);
+// What came of `keelsonctl uninstall`; without a failure it is done.
+struct Removal {
+  std::string failure, fix;
+};
+Result<Removal> read_removal(std::string_view json);
 
 }  // namespace keelson::ctl

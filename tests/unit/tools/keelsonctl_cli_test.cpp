@@ -1,9 +1,14 @@
 #include "keelsonctl/cli.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include <fstream>
 #include <sstream>
+#include <thread>
+
+#include "io/listener.h"
 
 #include "keelsonctl/admin_client.h"
 #include "served_admin.h"
@@ -70,6 +75,55 @@ TEST_F(Keelsonctl, ReadyIsDecidedByTasksAndNotByFindings) {
   EXPECT_NE(missing.out.find("missing hold_connected: no answer\\x1b[2J\n"), std::string::npos)
       << missing.out;
   EXPECT_EQ(run_with({"--run-dir", "/nonexistent", "ready"}).code, kExitCannotReach);
+}
+
+// Answers one request on cni.sock, as the agent's gate would.
+class OneAnswer {
+ public:
+  OneAnswer(const std::string& path, const std::string& body) {
+    listener_ = std::move(*io::listen_unix(path, 0600));
+    const int flags = ::fcntl(listener_.get(), F_GETFL);
+    EXPECT_EQ(0, ::fcntl(listener_.get(), F_SETFL, flags & ~O_NONBLOCK));
+    thread_ = std::thread([this, body] {
+      const Fd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      char bytes[4096];
+      while (!asked.ends_with("{}")) {
+        const ssize_t n = ::recv(client.get(), bytes, sizeof bytes, 0);
+        if (n <= 0) break;
+        asked.append(bytes, static_cast<size_t>(n));
+      }
+      const std::string text =
+          "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+      EXPECT_EQ(static_cast<ssize_t>(text.size()),
+                ::send(client.get(), text.data(), text.size(), 0));
+    });
+  }
+  ~OneAnswer() { thread_.join(); }
+  OneAnswer(const OneAnswer&) = delete;
+  OneAnswer& operator=(const OneAnswer&) = delete;
+
+  std::string asked;
+
+ private:
+  Fd listener_;
+  std::thread thread_;
+};
+
+TEST_F(Keelsonctl, UninstallAsksTheGateAndTellsWhatFailed) {
+  const std::string socket = admin_.run_dir() + "/cni.sock";
+  {
+    const OneAnswer gate(socket, R"({"code":0,"msg":"","details":""})");
+    const auto done = ctl({"uninstall"});
+    EXPECT_EQ(done.code, kExitOk) << done.err;
+    EXPECT_EQ(gate.asked.substr(0, 16), "POST /uninstall ");
+  }
+  {
+    const OneAnswer gate(socket, R"({"code":5,"msg":"unlink: read-only","details":"by hand"})");
+    const auto failed = ctl({"uninstall"});
+    EXPECT_EQ(failed.code, kExitFindings);
+    EXPECT_EQ(failed.err, "error: unlink: read-only (io_error)\nnext: by hand\n");
+  }
+  EXPECT_EQ(run_with({"--run-dir", "/nonexistent", "uninstall"}).code, kExitCannotReach);
 }
 
 TEST_F(Keelsonctl, WhyShowsTheChainAndExitsByItsResult) {

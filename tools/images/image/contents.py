@@ -7,6 +7,7 @@ import dataclasses
 
 ROOT_USER, PLAIN_USER = "0:0", "65532:65532"
 HEADERS = ("libcli11-dev", "libexpected-dev", "nlohmann-json3-dev")
+STATIC = ("libc6-dev", "libgcc-12-dev", "libstdc++-12-dev")  # in keelson-cni, which runs on the node's own system
 PROGRAMS_FOLDER = "/usr/bin"
 
 
@@ -26,8 +27,8 @@ class Image:
 
 
 IMAGES = {image.name: image for image in (
-    Image("keelson-agent", "Keelson's agent of a node: compiles the mesh into kernel maps, with keelsonctl and bpftool",
-          ("keelson-agent", "keelsonctl"), ROOT_USER, HEADERS, foreign=("/usr/sbin/bpftool",)),
+    Image("keelson-agent", "Keelson's agent of a node: compiles the mesh into kernel maps; with keelsonctl, keelson-cni, bpftool",
+          ("keelson-agent", "keelsonctl", "keelson-cni"), ROOT_USER, (*HEADERS, *STATIC), foreign=("/usr/sbin/bpftool",)),
     Image("keelson-l7", "Keelson's proxy of a node: mutual TLS, HBONE, HTTP routing", ("keelson-l7",), PLAIN_USER,
           HEADERS),
     Image("keelson-hold", "Keelson's keeper of pod listeners: the only one that enters a pod's namespace",
