@@ -17,7 +17,7 @@
 #include "model/snapshot.h"
 #include "pods/enrolment.h"
 #include "rollout/rollout.h"
-#include "status/node_state_file.h"
+#include "status/node_state_writer.h"
 #include "wanted_pods.h"
 
 namespace keelson {
@@ -28,7 +28,7 @@ class Reconciler {
     const Clock& clock;
     pods::Enrolment& enrolment;
     rollout::Rollout& rollout;
-    status::NodeStateFile& node_state;
+    status::NodeStateWriter& node_state;
     Cutting& cutting;
     const pods::Sandboxes& sandboxes;
     // After each compile, before its rollout.

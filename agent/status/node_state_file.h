@@ -6,18 +6,17 @@
 
 #include <string>
 
-#include "base/result.h"
-#include "model/objects.h"
+#include "status/node_state_writer.h"
 
 namespace keelson::status {
 
-class NodeStateFile {
+class NodeStateFile final : public NodeStateWriter {
  public:
   // `folder` empty: this node stands alone and nothing is written.
   NodeStateFile(std::string folder, std::string node_name);
 
   // True when the file changed. Error: Reason::io_error, names the file.
-  Result<bool> write(const model::NodeState& state);
+  Result<bool> write(const model::NodeState& state) override;
 
  private:
   std::string folder_;

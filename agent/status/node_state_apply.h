@@ -1,0 +1,67 @@
+// NodeStateApply: keeps the NodeState of this node at the API server as the agent wants it, by
+// server-side apply with a fixed field manager (Kubernetes API concepts, "Server-Side Apply"): one
+// call at a time, the newest state last, again after a growing delay while the server refuses or is
+// away. Applying what is there changes nothing, so a restarted agent makes no change. Somebody who
+// deletes or edits the object finds it as it was some seconds later. Asks the time, never waits:
+// the owner calls wake() at next_wake(), which may change whenever on_schedule is called. Agent
+// loop only, like the client's callbacks.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "kube/api_error.h"
+#include "rest/client.h"
+#include "status/node_state_writer.h"
+
+namespace keelson::status {
+
+inline constexpr const char* kFieldManager = "keelson-agent";
+
+class NodeStateApply final : public NodeStateWriter {
+ public:
+  struct Seams {
+    rest::Client& client;
+    const Clock& clock;
+    kube::Backoff::Random random;
+    std::function<void()> on_schedule;
+  };
+  struct State {
+    bool is_current = false;  // the server has what was written last
+    uint64_t applies = 0;     // that the server took
+    uint64_t repairs = 0;     // of them because somebody else had changed the object
+    std::map<Reason, uint64_t> errors;
+    std::optional<Error> error;  // of the last call
+  };
+
+  NodeStateApply(std::string node_name, Seams seams);
+
+  // Never an error: what the server says comes later, in state().
+  Result<bool> write(const model::NodeState& state) override;
+  // What the source says of the own object; null: there is none.
+  void on_seen(const model::NodeState* seen);
+
+  std::optional<MonotonicTime> next_wake() const noexcept;
+  void wake();
+  State state() const;
+
+ private:
+  void send();
+  void on_answer(Result<rest::Answer> answer);
+  void on_refused(kube::ApiError why);
+
+  const std::string target_;
+  Seams seams_;
+  kube::Backoff backoff_;
+  std::string wanted_, sent_, applied_;  // canonical text; empty: none yet
+  std::unique_ptr<rest::Call> call_;
+  std::optional<MonotonicTime> retry_at_;
+  std::optional<MonotonicTime> repair_at_;  // while the source shows something else
+  State state_;
+};
+
+}  // namespace keelson::status
