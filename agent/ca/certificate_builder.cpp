@@ -4,6 +4,7 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <array>
 
 namespace keelson::ca {
@@ -92,6 +93,35 @@ Result<tls::CertPtr> build_leaf(const EVP_PKEY* public_key, const tls::SpiffeId&
       !add_extension(self, parent, NID_subject_alt_name, "critical,URI:" + id.to_string()))
     return failed("leaf extensions");
   if (X509_sign(self, issuer.key.get(), EVP_sha256()) <= 0) return failed("leaf signature");
+  return leaf;
+}
+
+Result<tls::CertPtr> build_server_leaf(const EVP_PKEY* public_key,
+                                       const std::vector<std::string>& dns_names, Validity validity,
+                                       const SigningPair& issuer) {
+  std::string names;
+  for (const std::string& name : dns_names) {
+    const bool is_sound = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+    });
+    if (!is_sound) return fail(Reason::bad_value, ErrorSource::kConfig, "DNS name '" + name + "'");
+    names += (names.empty() ? "DNS:" : ",DNS:") + name;
+  }
+  tls::CertPtr leaf = begin(public_key, validity);
+  if (!leaf || names.empty()) return failed("server certificate");
+  const X509* parent = issuer.certificate.get();
+  X509* self = leaf.get();
+  if (X509_set_issuer_name(self, X509_get_subject_name(parent)) != 1)
+    return failed("server certificate's issuer");
+  if (!add_extension(self, parent, NID_basic_constraints, "critical,CA:FALSE") ||
+      !add_extension(self, parent, NID_key_usage, "critical,digitalSignature") ||
+      !add_extension(self, parent, NID_ext_key_usage, "serverAuth") ||
+      !add_extension(self, parent, NID_subject_key_identifier, "hash") ||
+      !add_extension(self, parent, NID_authority_key_identifier, "keyid:always") ||
+      !add_extension(self, parent, NID_subject_alt_name, "critical," + names))
+    return failed("server certificate's extensions");
+  if (X509_sign(self, issuer.key.get(), EVP_sha256()) <= 0)
+    return failed("server certificate's signature");
   return leaf;
 }
 
