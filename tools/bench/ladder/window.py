@@ -44,7 +44,7 @@ def fault_of(answer):
     others = {status: count for status, count in answer["status"].items() if status != "200" and count}
     if others:
         return "answers: " + ", ".join(f"{count} of {status}" for status, count in sorted(others.items()))
-    return "" if answer["ok"] else "no request was answered"
+    return "" if answer["ok"] and answer["rate_done"] else "no request was answered within the time"
 
 
 def closed_figures(answer, seconds, cpu_ns):

@@ -18,7 +18,8 @@ class Faults(unittest.TestCase):
         for changed, expected in (
                 ({"errors": {"reset": 2, "timeout": 1, "connect": 0}}, "errors: reset 2, timeout 1"),
                 ({"status": {"200": 98, "503": 2}}, "answers: 2 of 503"),
-                ({"ok": 0, "status": {}, "requests": 0}, "no request was answered")):
+                ({"ok": 0, "status": {}, "requests": 0}, "no request was answered within the time"),
+                ({"ok": 32, "rate_done": 0}, "no request was answered within the time")):  # only in the patience after it
             self.assertEqual(expected, window.fault_of(answer(**changed)))
 
 
