@@ -113,6 +113,9 @@ TEST(Schema, TellsWhatIsWrongAndWhere) {
               ElementsAre("pods: has too many items", "pods[1]: 'b' is not one of its values",
                           "more: is unknown"));
   EXPECT_THAT(schema_faults(schema[0]).at(1), HasSubstr("pods: no description"));
+  const auto metadata = documents(
+      "type: object\ndescription: d\nproperties:\n  metadata: {type: object, description: d}\n");
+  EXPECT_THAT(schema_faults(metadata[0]), ElementsAre("metadata: says more than its type"));
 }
 
 }  // namespace
