@@ -4,6 +4,13 @@ namespace keelson {
 namespace {
 
 const std::string kConfigHashAnnotation = "kubernetes.io/config.hash";
+const std::string kConfigMirrorAnnotation = "kubernetes.io/config.mirror";
+
+// Anybody may annotate a pod: what is no hash of the kubelet's (MD5, in hex) could be the uid of
+// another pod, whose namespace this one would get.
+bool is_config_hash(const std::string& text) {
+  return text.size() == 32 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
 
 pods::WantedPod wanted_pod(const model::ObjectKey& key, const model::Pod& pod,
                            const pods::Sandbox* sandbox) {
@@ -18,8 +25,12 @@ pods::WantedPod wanted_pod(const model::ObjectKey& key, const model::Pod& pod,
 }  // namespace
 
 const std::string& runtime_uid(const model::Pod& pod) {
-  const auto hash = pod.meta.annotations.find(kConfigHashAnnotation);
-  return hash == pod.meta.annotations.end() ? pod.meta.uid : hash->second;
+  const auto& annotations = pod.meta.annotations;
+  const auto hash = annotations.find(kConfigHashAnnotation);
+  const auto mirror = annotations.find(kConfigMirrorAnnotation);
+  const bool is_mirror = hash != annotations.end() && mirror != annotations.end() &&
+                         hash->second == mirror->second && is_config_hash(hash->second);
+  return is_mirror ? hash->second : pod.meta.uid;
 }
 
 PodSelection select_pods(const model::Snapshot& snapshot, const std::string& node_name,
@@ -27,8 +38,8 @@ PodSelection select_pods(const model::Snapshot& snapshot, const std::string& nod
   PodSelection selection;
   for (const auto& [key, pod] : snapshot.pods) {
     if (pod->node_name != node_name || pod->terminal || !model::is_meshed(snapshot, *pod)) continue;
-    const auto refuse = [&, &k = key](Reason reason, std::string detail) {
-      selection.refused.push_back({k.ns, k.name, pod->meta.uid, reason, std::move(detail)});
+    const auto refuse = [&, &k = key, &uid = pod->meta.uid](Reason reason, std::string detail) {
+      selection.refused.push_back({k.ns, k.name, uid, reason, std::move(detail)});
     };
     pods::WantedPod wanted = wanted_pod(key, *pod, sandboxes.of_pod(runtime_uid(*pod)));
     if (pod->host_network) {

@@ -205,6 +205,7 @@ Result<Enrolment::Enrolled> Enrolment::enrol(const WantedPod& wanted) {
   pod.facts = facts_of(wanted.uid, registered.pod);
   pod.sock_diag = std::move(registered.sock_diag);
   KS_TRY(check_addresses(wanted, pod.facts));
+  KS_TRY(refuse_shared_namespace(pod));
   // Before the slot: one that is held counts as enrolled before, and gets its hooks at once.
   KS_ASSIGN(pod.listeners, hold_.listeners(wanted.uid));
   const auto place = slots_.take(pod.facts.netns_cookie);
@@ -225,6 +226,16 @@ Result<Enrolment::Enrolled> Enrolment::enrol(const WantedPod& wanted) {
   });
   slots_.set(pod.facts.netns_cookie, pod.facts.grace_until_ns, pod.facts.host_ifindex);
   return pod;
+}
+
+// Rows are keyed by the namespace: two pods in one would share identity and policies.
+Result<void> Enrolment::refuse_shared_namespace(const Enrolled& pod) const {
+  for (const auto& [uid, other] : enrolled_)
+    if (uid != pod.wanted.uid && other.facts.netns_cookie == pod.facts.netns_cookie)
+      return fail(Reason::netns_invalid, ErrorSource::kKube,
+                  "pod " + pod.wanted.name + ": " + pod.wanted.netns_path +
+                      " is the network namespace of pod " + other.wanted.name);
+  return {};
 }
 
 // The lookup comes last: from then on the pod refuses what its rows do not allow, and what the

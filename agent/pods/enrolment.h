@@ -110,6 +110,7 @@ class Enrolment {
   bool try_enrol_all(const std::vector<WantedPod>& wanted);  // true: at least one is enrolled
   bool try_enrol(const WantedPod& wanted);                   // true: enrolled
   Result<Enrolled> enrol(const WantedPod& wanted);
+  Result<void> refuse_shared_namespace(const Enrolled& pod) const;
   Result<void> attach(const Enrolled& pod);
   bool give_up_joining(const Enrolled& pod);  // true: nothing is left of it
   void leave(const Enrolled& pod);

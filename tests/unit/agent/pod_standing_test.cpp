@@ -25,7 +25,7 @@ class PodStandingTest : public ::testing::Test {
     if (has_pod_) snapshot_.pods[pod_.meta.key] = std::make_shared<const model::Pod>(pod_);
     return pod_standing({snapshot_, node_, refused_, problems_, node_error_, rollout_waits_for_,
                          [this](const std::string&) { return state_; }},
-                        {"shop", "web", "u1"});
+                        {"shop", "web", asked_});
   }
 
   model::Snapshot snapshot_;
@@ -34,6 +34,7 @@ class PodStandingTest : public ::testing::Test {
   bool has_namespace_ = true;
   bool has_pod_ = true;
   std::string node_ = "a";
+  std::string asked_ = "u1";  // by the plugin
   std::vector<RefusedPod> refused_;
   std::vector<pods::EnrolmentProblem> problems_;
   std::optional<Error> node_error_;
@@ -71,7 +72,9 @@ TEST_F(PodStandingTest, AnEarlierPodOfThatNameIsAnother) {
 
 TEST_F(PodStandingTest, AStaticPodIsKnownByItsManifestsHash) {
   pod_.meta.uid = "uid-of-the-mirror";
-  pod_.meta.annotations["kubernetes.io/config.hash"] = "u1";
+  asked_ = "0123456789abcdef0123456789abcdef";
+  for (const char* name : {"kubernetes.io/config.hash", "kubernetes.io/config.mirror"})
+    pod_.meta.annotations[name] = asked_;
   state_ = model::PodState::kReady;
   EXPECT_EQ(look().state, State::kEnrolled);
 }

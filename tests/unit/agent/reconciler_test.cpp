@@ -9,6 +9,7 @@
 
 #include "fake_pods.h"
 #include "map_recorder.h"
+#include "status/node_state_file.h"
 
 namespace keelson {
 namespace {

@@ -73,6 +73,21 @@ TEST_F(SelectPods, TheSandboxKnowsNamespaceAndAddressesFirst) {
   EXPECT_EQ(selection.wanted[0].addresses, sandboxes_.of_pod("u1")->addresses);
 }
 
+// Found by review: anybody may write that annotation, and with another pod's uid got its namespace.
+TEST_F(SelectPods, OnlyAMirrorPodIsKnownToTheRuntimeByItsHash) {
+  const std::string hash = "0123456789abcdef0123456789abcdef";
+  sandboxes_.attach({"s1", "victim", "/run/netns/cni-1", {IpAddress::parse("10.0.0.7").value()}});
+  sandboxes_.attach({"s2", hash, "/run/netns/cni-2", {IpAddress::parse("10.0.0.8").value()}});
+  const auto netns_with = [&](const std::string& config, const std::string& mirror) {
+    pod_.meta.annotations = {{"kubernetes.io/config.hash", config},
+                             {"kubernetes.io/config.mirror", mirror}};
+    return select().wanted.at(0).netns_path;
+  };
+  EXPECT_EQ(netns_with(hash, hash), "/run/netns/cni-2");
+  EXPECT_EQ(netns_with(hash, "other"), "/run/netns/web");
+  EXPECT_EQ(netns_with("victim", "victim"), "/run/netns/web");
+}
+
 // The object of a pod whose sandbox was restarted has the old address until the kubelet has written
 // the new one, which it does only after the start that waits for this.
 TEST_F(SelectPods, AnOldAddressOfTheObjectDoesNotCount) {

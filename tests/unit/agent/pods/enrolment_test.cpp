@@ -101,6 +101,16 @@ TEST_F(EnrolmentTest, refuses_a_pod_whose_declared_address_is_on_no_interface) {
   EXPECT_THAT(hooks_.calls, IsEmpty());
 }
 
+TEST_F(EnrolmentTest, a_second_pod_in_the_same_namespace_is_refused) {
+  settle({a_});
+  hold_.netns["/ns/thief"] = hold_.netns["/ns/a"];
+  settle({a_, wanted("thief", "/ns/thief")});
+  ASSERT_EQ(enrolment_.pods().size(), 1u);
+  EXPECT_EQ(enrolment_.pods()[0].uid, "a");
+  ASSERT_EQ(enrolment_.problems().size(), 1u);
+  EXPECT_EQ(enrolment_.problems()[0].error.reason, Reason::netns_invalid);
+}
+
 TEST_F(EnrolmentTest, a_pod_that_cannot_be_attached_leaves_nothing_behind) {
   hooks_.refuse_lookup = "/ns/a";
   settle({a_, b_});
