@@ -10,8 +10,13 @@
 namespace keelson::tls {
 namespace {
 
-// ALPN wire form: one protocol, its length before it.
-constexpr unsigned char kAlpnH2[] = {2, 'h', '2'};
+// One protocol, its length before it: ALPN's wire form.
+constexpr std::string_view kAlpnH2 = "\x02h2";
+constexpr std::string_view kAlpnHttp11 = "\x08http/1.1";
+
+const unsigned char* wire(std::string_view alpn) noexcept {
+  return reinterpret_cast<const unsigned char*>(alpn.data());
+}
 // Leaf, up to four intermediates. A longer chain is work of the peer's choice.
 constexpr int kChainDepthMax = 5;
 constexpr long kChainBytesMax = 32 * 1024;
@@ -24,16 +29,19 @@ Failure setup_failed(std::string_view what) {
 }
 
 int on_select_alpn(SSL*, const unsigned char** out, unsigned char* out_size,
-                   const unsigned char* offered, unsigned int offered_size, void*) noexcept {
+                   const unsigned char* offered, unsigned int offered_size,
+                   void* argument) noexcept {
+  const auto& ours = *static_cast<const std::string_view*>(argument);
   unsigned char* chosen = nullptr;
-  if (SSL_select_next_proto(&chosen, out_size, kAlpnH2, sizeof kAlpnH2, offered, offered_size) !=
-      OPENSSL_NPN_NEGOTIATED)
+  if (SSL_select_next_proto(&chosen, out_size, wire(ours), static_cast<unsigned>(ours.size()),
+                            offered, offered_size) != OPENSSL_NPN_NEGOTIATED)
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   *out = chosen;
   return SSL_TLSEXT_ERR_OK;
 }
 
-Result<SslCtxPtr> make_ssl_ctx() {
+// `alpn` lives as long as the program.
+Result<SslCtxPtr> make_ssl_ctx(const std::string_view& alpn) {
   SslCtxPtr made(SSL_CTX_new(TLS_method()));
   if (!made) return setup_failed("SSL_CTX");
   SSL_CTX* ctx = made.get();
@@ -46,9 +54,10 @@ Result<SslCtxPtr> make_ssl_ctx() {
       SSL_CTX_set1_sigalgs_list(ctx,
                                 "ECDSA+SHA256:ECDSA+SHA384:RSA-PSS+SHA256:RSA-PSS+SHA384:"
                                 "RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512") == 1 &&
-      SSL_CTX_set_alpn_protos(ctx, kAlpnH2, sizeof kAlpnH2) == 0;  // 0 is success here
+      SSL_CTX_set_alpn_protos(ctx, wire(alpn), static_cast<unsigned>(alpn.size())) ==
+          0;  // 0 is success here
   if (!ok) return setup_failed("TLS parameters");
-  SSL_CTX_set_alpn_select_cb(ctx, on_select_alpn, nullptr);
+  SSL_CTX_set_alpn_select_cb(ctx, on_select_alpn, const_cast<std::string_view*>(&alpn));
   // A ticket would carry a proof of identity past a change of trust bundle or policy.
   SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   SSL_CTX_clear_options(ctx, SSL_OP_ENABLE_MIDDLEBOX_COMPAT);  // RFC 8446 D.4: optional
@@ -89,7 +98,7 @@ std::string joined(const std::vector<std::string>& parts) {
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::make(const Credentials& credentials) {
   std::shared_ptr<TlsContext> context(new TlsContext());
-  KS_ASSIGN(context->ssl_ctx_, make_ssl_ctx());
+  KS_ASSIGN(context->ssl_ctx_, make_ssl_ctx(kAlpnH2));
   KS_TRY(context->load(credentials));
   SSL_CTX_set_verify(context->ssl_ctx_.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
                      nullptr);
@@ -107,13 +116,34 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::make(const KeyMaterial& ma
   return made;
 }
 
-Result<void> TlsContext::load(const Credentials& credentials) {
-  SSL_CTX* ctx = ssl_ctx_.get();
+Result<std::shared_ptr<const TlsContext>> TlsContext::make_server(
+    const ServerCredentials& credentials) {
+  std::shared_ptr<TlsContext> context(new TlsContext());
+  KS_ASSIGN(context->ssl_ctx_, make_ssl_ctx(kAlpnHttp11));
   KS_ASSIGN(const auto chain, read_certificates(credentials.chain));
-  KS_ASSIGN(const KeyPtr key, read_private_key(credentials.private_key));
+  context->proves_peer_ = false;
+  context->own_.not_after = tls::not_after(chain.front().get());
+  KS_TRY(context->use_own(credentials.private_key, chain));
+  return std::shared_ptr<const TlsContext>(std::move(context));
+}
+
+bool TlsContext::admits_protocol(std::string_view chosen) const noexcept {
+  if (proves_peer_) return chosen == kAlpnH2.substr(1);
+  return chosen.empty() || chosen == kAlpnHttp11.substr(1);
+}
+
+Result<void> TlsContext::load(const Credentials& credentials) {
+  KS_ASSIGN(const auto chain, read_certificates(credentials.chain));
   KS_ASSIGN(own_, peer_identity(chain.front().get()));
   if (own_.id.trust_domain != credentials.trust_domain)
     return refuse(Reason::trust_domain_mismatch, own_.id.to_string());
+  KS_TRY(use_own(credentials.private_key, chain));
+  return load_trust(credentials.trust_bundle);
+}
+
+Result<void> TlsContext::use_own(std::string_view private_key, const std::vector<CertPtr>& chain) {
+  SSL_CTX* ctx = ssl_ctx_.get();
+  KS_ASSIGN(const KeyPtr key, read_private_key(private_key));
   if (SSL_CTX_use_certificate(ctx, chain.front().get()) != 1)
     return fail_openssl(Reason::certificate_malformed, ErrorSource::kInternal, "own certificate");
   if (SSL_CTX_use_PrivateKey(ctx, key.get()) != 1 || SSL_CTX_check_private_key(ctx) != 1)
@@ -122,7 +152,7 @@ Result<void> TlsContext::load(const Credentials& credentials) {
     if (SSL_CTX_add1_chain_cert(ctx, chain[i].get()) != 1) return setup_failed("own chain");
   // OpenSSL would otherwise complete our chain from the trust store at every handshake.
   SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN);
-  return load_trust(credentials.trust_bundle);
+  return {};
 }
 
 Result<void> TlsContext::load_trust(std::string_view bundle) {

@@ -77,7 +77,7 @@ TlsStream::~TlsStream() {
 
 const PeerIdentity* TlsStream::peer() const noexcept {
   if (state_ != State::kEstablished) return nullptr;
-  return &*session_->check().peer;
+  return session_->check().peer ? &*session_->check().peer : nullptr;
 }
 
 const TlsContext& TlsStream::context() const noexcept {
@@ -160,9 +160,9 @@ Result<void> TlsStream::establish() {
   const unsigned char* protocol = nullptr;
   unsigned int size = 0;
   SSL_get0_alpn_selected(session_->ssl(), &protocol, &size);
-  if (std::string_view(reinterpret_cast<const char*>(protocol), size) != "h2")
+  if (!context().admits_protocol({reinterpret_cast<const char*>(protocol), size}))
     return broken(Error{Reason::tls_alpn_mismatch, ErrorSource::kInternal, false, 0, {}});
-  KS_ASSERT(session_->check().peer.has_value());
+  KS_ASSERT(session_->check().peer.has_value() || !context().proves_peer());
   RecordWire& wire = session_->wire();
   wire.inbound.append(std::exchange(staged_, {}));
   wire.lower = lower_.get();

@@ -40,7 +40,7 @@ class TlsStream final : public io::ByteStream, private io::StreamObserver {
   // After kWaiting, on_readable() comes once. Error: why it failed; the peer was told by an alert.
   Result<Progress> handshake();
   bool is_established() const noexcept { return state_ == State::kEstablished; }
-  // Proven; null until the handshake is done.
+  // Proven; null until the handshake is done, and when the context does not ask for it.
   const PeerIdentity* peer() const noexcept;
   const TlsContext& context() const noexcept;
 
