@@ -27,18 +27,21 @@ http::MessageHead head_of(const Response& response) {
   head.headers.add("content-type", response.content_type);
   head.headers.add("cache-control", "no-store");
   head.headers.add("x-content-type-options", "nosniff");
-  if (response.status == 405) head.headers.add("allow", "GET");
+  if (response.status == 405) head.headers.add("allow", response.allow);
+  if (response.retry_after.count() > 0)
+    head.headers.add("retry-after", std::to_string(response.retry_after.count()));
   if (response.stream == nullptr) head.content_length = response.body.size();
   return head;
 }
 
 }  // namespace
 
-HttpConnection::HttpConnection(io::EventLoop& loop, std::unique_ptr<io::TcpStream> stream,
-                               Surface surface, Handler& handler, BlockPool& pool,
+HttpConnection::HttpConnection(io::EventLoop& loop, std::unique_ptr<io::ByteStream> stream,
+                               Surface surface, IpAddress client, Handler& handler, BlockPool& pool,
                                const HttpLimits& limits, std::function<void()> schedule)
     : stream_(std::move(stream)),
       surface_(surface),
+      client_(client),
       handler_(handler),
       limits_(limits),
       schedule_(std::move(schedule)),
@@ -68,6 +71,7 @@ bool HttpConnection::work() {
   for (;;) {
     const State before = state_;
     const bool alive = state_ == State::kReading     ? work_reading()
+                       : state_ == State::kAwaiting  ? work_awaiting()
                        : state_ == State::kAnswering ? work_answering()
                                                      : work_closing();
     if (!alive) return false;
@@ -148,7 +152,23 @@ void HttpConnection::answer() {
   request->surface = surface_;
   request->method = head_.method;
   request->body = std::move(body_);
-  begin(handler_.handle(*request));
+  if (head_.headers.count("authorization") == 1)
+    request->authorization = *head_.headers.first("authorization");
+  Response response = handler_.handle(*request);
+  if (response.pending == nullptr) return begin(std::move(response));
+  pending_ = std::move(response.pending);
+  pending_->set_wake(schedule_);
+  set_deadline(limits_.pending);
+  state_ = State::kAwaiting;
+}
+
+bool HttpConnection::work_awaiting() {
+  if (auto response = pending_->take()) {
+    pending_.reset();
+    begin(std::move(*response));
+    return true;
+  }
+  return watch_for_end() && !is_over_;  // as with a stream: nothing else would tell that it is gone
 }
 
 // Where the next request would begin is unknown after this one, so the connection ends.

@@ -38,25 +38,39 @@ Result<Endpoint> HttpServer::listen_tcp(const Endpoint& at) {
   return endpoint;
 }
 
-Result<void> HttpServer::serve(Fd listening, Surface surface) {
-  KS_ASSIGN(auto listener,
-            io::Listener::open(loop_, std::move(listening), [this, surface](io::Socket socket) {
-              accept(std::move(socket), surface);
-            }));
+Result<void> HttpServer::serve(Fd listening, Surface surface, Wrap wrap) {
+  KS_ASSIGN(auto listener, io::Listener::open(loop_, std::move(listening),
+                                              [this, surface, wrap](io::Socket socket) {
+                                                accept(std::move(socket), surface, wrap);
+                                              }));
   listeners_.push_back(std::move(listener));
   return {};
 }
 
-void HttpServer::accept(io::Socket socket, Surface surface) {
-  const auto open = std::count_if(connections_.begin(), connections_.end(), [&](const auto& entry) {
-    return entry.second->surface() == surface;
-  });
+bool HttpServer::has_room(Surface surface, const IpAddress& client) const {
+  size_t open = 0, of_client = 0;
+  for (const auto& [id, connection] : connections_) {
+    if (connection->surface() != surface) continue;
+    ++open;
+    of_client += connection->client() == client ? 1 : 0;
+  }
+  if (open >= limits_.connections_max) return false;
+  const bool is_limited = limits_.connections_per_client_max > 0 && client != IpAddress();
+  return !is_limited || of_client < limits_.connections_per_client_max;
+}
+
+void HttpServer::accept(io::Socket socket, Surface surface, const Wrap& wrap) {
   const bool is_stranger = surface == Surface::kOwner && !socket.is_tcp() && !may_ask(socket);
-  if (is_stranger || static_cast<size_t>(open) >= limits_.connections_max) {
+  const auto remote = socket.is_tcp() ? socket.remote() : Result<Endpoint>(Endpoint{});
+  if (is_stranger || !remote || !has_room(surface, remote->address)) {
     ++counts_.refused;
     return;
   }
-  auto stream = io::TcpStream::open(loop_, std::move(socket));
+  Result<std::unique_ptr<io::ByteStream>> stream = io::TcpStream::open(loop_, std::move(socket));
+  if (stream && wrap) {
+    auto* tcp = static_cast<io::TcpStream*>(stream->release());
+    stream = wrap(std::unique_ptr<io::TcpStream>(tcp), pool_);
+  }
   if (!stream) {
     ++counts_.refused;
     return;
@@ -64,8 +78,8 @@ void HttpServer::accept(io::Socket socket, Surface surface) {
   ++counts_.accepted;
   const uint64_t id = next_id_++;
   connections_.emplace(
-      id, std::make_unique<HttpConnection>(loop_, std::move(*stream), surface, handler_, pool_,
-                                           limits_, [this, id] { schedule(id); }));
+      id, std::make_unique<HttpConnection>(loop_, std::move(*stream), surface, remote->address,
+                                           handler_, pool_, limits_, [this, id] { schedule(id); }));
   schedule(id);  // a new stream is first read, then waited for
 }
 

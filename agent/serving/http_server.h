@@ -1,4 +1,4 @@
-// HttpServer: HTTP/1.1 for one Handler on listening sockets, on the agent loop. Owns connections
+// HttpServer: HTTP/1.1 for one Handler on listening sockets, on a loop. Owns connections
 // and runs each of them in turns of the loop (a stream's callback only asks for a turn), so that a
 // handler is never called from inside another call. It never blocks: see http_connection.h for the
 // bounds. It knows no paths; see its Handler.
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "io/listener.h"
+#include "io/tcp_stream.h"
 #include "serving/http_connection.h"
 
 namespace keelson::serving {
@@ -19,8 +20,12 @@ class HttpServer {
  public:
   struct Counts {
     uint64_t accepted = 0;
-    uint64_t refused = 0;  // over connections_max, or another user on the owner's socket
+    uint64_t refused = 0;  // over a limit, or another user on the owner's socket
   };
+
+  // Puts TLS on an accepted connection. Called with the server's pool.
+  using Wrap = std::function<Result<std::unique_ptr<io::ByteStream>>(std::unique_ptr<io::TcpStream>,
+                                                                     BlockPool&)>;
 
   HttpServer(io::EventLoop& loop, Handler& handler, HttpLimits limits = {});
   ~HttpServer();
@@ -32,13 +37,14 @@ class HttpServer {
   // Surface::kNode: metrics and health, nothing else. Returns the address with its port.
   Result<Endpoint> listen_tcp(const Endpoint& at);
   // A listening socket from elsewhere, e.g. kept by hold.
-  Result<void> serve(Fd listening, Surface surface);
+  Result<void> serve(Fd listening, Surface surface, Wrap wrap = nullptr);
 
   size_t connections() const noexcept { return connections_.size(); }
   const Counts& counts() const noexcept { return counts_; }
 
  private:
-  void accept(io::Socket socket, Surface surface);
+  void accept(io::Socket socket, Surface surface, const Wrap& wrap);
+  bool has_room(Surface surface, const IpAddress& client) const;
   void schedule(uint64_t id);
   void turn();
 
