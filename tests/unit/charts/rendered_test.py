@@ -15,10 +15,11 @@ from renderings import GOLDENS, ROOT, containers, pods, renderings
 ALLOWED_ADDITIONS = {"agent": {"BPF", "NET_ADMIN", "PERFMON"}, "hold": {"NET_ADMIN", "SYS_ADMIN"}}
 ROOT_CONTAINERS = {"agent", "hold", "ready"}
 HOST_NETWORK = {"agent", "hold"}
-HOST_PATHS = {"agent": {"run", "bpf", "cgroup", "state", "runtime", "cni-bin", "cni-conf"}, "hold": {"run", "netns"},
-              "l7": {"run"}, "ready": {"run"}}
+HOST_PATHS = {"agent": {"run", "bpf", "cgroup", "netns", "state", "runtime", "cni-bin", "cni-conf"},
+              "hold": {"run", "netns"}, "l7": {"run"}, "ready": {"run"}}
 WRITABLE = {"agent": {"run", "bpf", "state", "cni-bin", "cni-conf"}, "hold": {"run"}, "l7": set(), "ready": set()}
-SUPPLEMENTS = {"Namespace", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"}  # no namespace
+SUPPLEMENTS = {"Namespace", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy",
+               "ValidatingAdmissionPolicyBinding"}  # no namespace
 
 
 class Rendered(unittest.TestCase):
@@ -54,6 +55,24 @@ class Rendered(unittest.TestCase):
             self.assertIs(False, context["allowPrivilegeEscalation"], where)
             self.assertIs(True, context["readOnlyRootFilesystem"], where)
             self.assertEqual(["ALL"], context["capabilities"]["drop"], where)
+
+    def test_who_opens_a_pods_network_namespace_sees_those_that_the_runtime_names(self):
+        for case, (container, _) in self.each(containers):
+            if container["name"] in ("agent", "hold"):
+                mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+                self.assertEqual("HostToContainer", mounts["/run/netns"]["mountPropagation"], case)
+
+    def test_the_agent_is_not_under_a_profile_that_forbids_pins(self):
+        for case, (container, _) in self.each(containers):
+            if container["name"] == "agent":
+                self.assertEqual({"type": "Unconfined"}, container["securityContext"]["appArmorProfile"], case)
+
+    def test_an_agent_may_write_its_own_nodes_state_only(self):
+        for case in self.cases:
+            policies, bindings = (self.kinds(case, f"ValidatingAdmissionPolicy{part}") for part in ("", "Binding"))
+            if "keelson-agent" in self.kinds(case, "ClusterRole"):
+                self.assertIn("keelson-node-state", policies, case)
+                self.assertEqual(["Deny"], bindings["keelson-node-state"]["spec"]["validationActions"], case)
 
     def test_each_container_gets_exactly_its_capabilities(self):
         for case, (container, _) in self.each(containers):
