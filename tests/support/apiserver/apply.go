@@ -133,14 +133,16 @@ func sharesContent(k *kind, version string, a, b *object) bool {
 func (w *write) ownedByOthers(others []string) *apiError {
 	details := w.kind.details(w.to.name)
 	var causes []any
+	var named []string
 	for _, other := range others {
-		causes = append(causes, map[string]any{"reason": "FieldManagerConflict",
-			"message": fmt.Sprintf("conflict with %q", other), "field": "."})
+		text := fmt.Sprintf("conflict with %q", other)
+		named = append(named, text)
+		causes = append(causes, map[string]any{"reason": "FieldManagerConflict", "message": text, "field": "."})
 	}
 	details["causes"] = causes
 	return &apiError{code: 409, reason: "Conflict", details: details,
-		message: fmt.Sprintf("Apply failed with %d conflict: conflicts with %s: the whole object", len(others),
-			strings.Join(others, ", "))}
+		message: fmt.Sprintf("Apply failed, of %d managers that own the whole object: %s", len(others),
+			strings.Join(named, ", "))}
 }
 
 // managedEntry records who wrote what, by top-level field.

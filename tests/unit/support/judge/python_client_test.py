@@ -3,7 +3,7 @@ import pathlib
 import sys
 import unittest
 
-from standin import Standin
+from kube_standin import Standin
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 sys.path += [str(path) for path in ROOT.glob("build/venv/lib/python3*/site-packages")]  # made by tools/setup

@@ -6,18 +6,21 @@ import subprocess
 import tempfile
 import urllib.request
 
-PROGRAM = pathlib.Path(os.environ["KEELSON_BIN"]) / "kube-standin"
+
+def built_program():
+    return pathlib.Path(os.environ["KEELSON_BIN"]) / "kube-standin"
 
 
 class Standin:
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, program=None):
+        program = program or built_program()
         self._folder = tempfile.TemporaryDirectory(prefix="keelson-standin-")
-        self._process = subprocess.Popen([PROGRAM, "serve", "--dir", self._folder.name, "--end-with-stdin", *arguments],
+        self._process = subprocess.Popen([program, "serve", "--dir", self._folder.name, "--end-with-stdin", *arguments],
                                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         line = self._process.stdout.readline()
         if not line.startswith("ready "):
             self.close()
-            raise RuntimeError(f"{PROGRAM} did not start: {line}")
+            raise RuntimeError(f"{program} did not start: {line}")
         self.ready = json.loads(line[len("ready "):])
         self.kubeconfig = self._folder.name + "/kubeconfig"
 
