@@ -46,6 +46,10 @@ class Cluster:
         """It came up whole, and its nodes still run."""
         return (self.layout.state / "up.json").exists() and all(map(self.nodes.is_up, self.layout.nodes))
 
+    def helm(self, *arguments, seconds_max=120):
+        """Standard output of the real helm."""
+        return run(self.layout.bin / "helm", *arguments, seconds_max=seconds_max)
+
     @property
     def settings(self):
         return json.loads((self.layout.state / "up.json").read_text())

@@ -11,16 +11,15 @@ import (
 
 func main() {
 	root, err := cmd.NewRootCmd(os.Stdout, os.Args[1:], cmd.SetupLogging)
-	if err == nil {
-		err = root.Execute()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "helm:", err)
+		os.Exit(1)
 	}
-	if err == nil {
-		return
+	if err := root.Execute(); err != nil { // which has said so itself
+		status := 1
+		if failure := (cmd.CommandError{}); errors.As(err, &failure) {
+			status = failure.ExitCode
+		}
+		os.Exit(status)
 	}
-	status := 1
-	if failure := (cmd.CommandError{}); errors.As(err, &failure) {
-		status = failure.ExitCode
-	}
-	fmt.Fprintln(os.Stderr, "helm:", err)
-	os.Exit(status)
 }
