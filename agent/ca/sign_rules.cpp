@@ -36,10 +36,12 @@ std::string claim(const ReviewedToken& token, const char* key) {
   return found->second.front();
 }
 
+bool may_run(const PodRecord& pod) noexcept {
+  return pod.phase == PodRecord::Phase::kPending || pod.phase == PodRecord::Phase::kRunning;
+}
+
 bool is_over(const PodRecord& pod, WallTime now) noexcept {
-  const bool may_run =
-      pod.phase == PodRecord::Phase::kPending || pod.phase == PodRecord::Phase::kRunning;
-  return !may_run || (pod.ends_at && now >= *pod.ends_at);
+  return !may_run(pod) || (pod.ends_at && now >= *pod.ends_at);
 }
 
 }  // namespace
@@ -72,7 +74,8 @@ Result<void> judge_caller(const Caller& caller, const AgentAccount& account,
                           const std::vector<PodRecord>& pods) {
   const auto found = std::find_if(pods.begin(), pods.end(), [&](const PodRecord& pod) {
     return pod.uid == caller.pod_uid && pod.name == caller.pod_name && pod.ns == account.ns &&
-           pod.node == caller.node && pod.service_account == account.name && !pod.is_mirror;
+           pod.node == caller.node && pod.service_account == account.name && !pod.is_mirror &&
+           may_run(pod);
   });
   if (found != pods.end()) return {};
   return refuse(Reason::ca_caller_gone, account.ns + "/" + caller.pod_name + " on " + caller.node);

@@ -58,8 +58,8 @@ struct PodRecord {
 // Error: ca_token_refused, ca_audience_refused, ca_caller_refused, ca_node_unproven.
 Result<Caller> judge_token(const ReviewedToken& token, const AgentAccount& account);
 
-// The caller's own pod is still what the token says. `pods`: of the caller's node, at least those
-// of the agent's namespace. Error: ca_caller_gone.
+// The caller's own pod is still what the token says, and has not ended. `pods`: of the caller's
+// node, at least those of the agent's namespace. Error: ca_caller_gone.
 Result<void> judge_caller(const Caller& caller, const AgentAccount& account,
                           const std::vector<PodRecord>& pods);
 

@@ -75,6 +75,8 @@ Result<void> SigningService::admit(const SignRequest& request) const {
   if (seams_.roots() == nullptr) return refuse_with(Reason::ca_root_missing, {});
   if (!is_bearer_token(request.token))
     return refuse_with(Reason::ca_token_refused, "no bearer token");
+  if (!request.is_readable)
+    return refuse_with(Reason::ca_request_malformed, "wanted: csr, namespace, serviceAccount");
   return {};
 }
 

@@ -24,7 +24,8 @@ struct SignRequest {
   std::string token;
   std::string ns;
   std::string service_account;
-  std::string csr;  // PEM or DER
+  std::string csr;          // PEM or DER
+  bool is_readable = true;  // false: whatever came, it was not these fields
 };
 
 struct SignAnswer {

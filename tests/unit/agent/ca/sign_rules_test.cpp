@@ -99,10 +99,10 @@ TEST(JudgeCaller, WantsTheAgentsOwnPodOnTheNodeThatTheTokenNames) {
   for (const Change& change : std::vector<Change>{
            [](PodRecord& pod) { pod.uid = "au2"; },  // created again: another pod
            [](PodRecord& pod) { pod.name = "keelson-agent-y"; },
-           [](PodRecord& pod) { pod.ns = "shop"; },
-           [](PodRecord& pod) { pod.node = "n2"; },
+           [](PodRecord& pod) { pod.ns = "shop"; }, [](PodRecord& pod) { pod.node = "n2"; },
            [](PodRecord& pod) { pod.service_account = "default"; },
            [](PodRecord& pod) { pod.is_mirror = true; },
+           [](PodRecord& pod) { pod.phase = Phase::kFailed; },  // evicted
        }) {
     PodRecord other = agent;
     change(other);
