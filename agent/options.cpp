@@ -9,6 +9,18 @@ namespace {
 
 constexpr int kExitUsage = 2;
 
+void add_ca_options(CLI::App& cli, Options& options) {
+  cli.add_option("--ca-dir", options.ca_dir,
+                 "folder of the built-in CA, the same for all nodes of a mesh [STATE_DIR/ca]");
+  cli.add_option("--ca", options.ca_address,
+                 "HOST:PORT of keelson-ca, which signs instead of the built-in CA");
+  cli.add_option("--ca-token", options.ca_token_file, "the token that keelson-ca is shown")
+      ->capture_default_str();
+  cli.add_option("--trust-bundle", options.trust_bundle_file,
+                 "the mesh's roots, by which keelson-ca is known")
+      ->capture_default_str();
+}
+
 }  // namespace
 
 ParsedOptions parse_options(int argc, char** argv) {
@@ -27,8 +39,7 @@ ParsedOptions parse_options(int argc, char** argv) {
       ->capture_default_str();
   cli.add_option("--state-dir", options.state_dir, "folder of the last good objects")
       ->capture_default_str();
-  cli.add_option("--ca-dir", options.ca_dir,
-                 "folder of the built-in CA, the same for all nodes of a mesh [STATE_DIR/ca]");
+  add_ca_options(cli, options);
   cli.add_option("--hold-socket", options.hold_socket, "keelson-hold's socket [RUN_DIR/hold.sock]");
   cli.add_option("--metrics-address", options.metrics_address,
                  "address of /metrics, /healthz and /readyz, or 'off'")

@@ -18,6 +18,9 @@ struct Options {
   std::string hold_socket;                          // default: RUN_DIR/hold.sock
   std::string metrics_address = "127.0.0.1:15020";  // "off": none
   std::string ca_dir;                               // standalone CA; default: STATE_DIR/ca
+  std::string ca_address;                           // keelson-ca, HOST:PORT; empty: CA_DIR
+  std::string ca_token_file = "/var/run/secrets/keelson.dev/ca/token";
+  std::string trust_bundle_file = "/etc/keelson/trust/ca.crt";
   std::string trust_domain = "cluster.local";
   std::string root_namespace = "keelson-system";
   std::chrono::seconds enrolment_grace{30};

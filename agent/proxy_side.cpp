@@ -1,7 +1,5 @@
 #include "proxy_side.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <random>
 
@@ -26,26 +24,25 @@ std::set<identity::ServiceAccount> accounts_of(const model::Snapshot& snapshot,
 }  // namespace
 
 ProxySide::ProxySide(io::EventLoop& loop, const Clock& clock, link::HoldClient& hold,
-                     ca::AuthorityOptions authority, proxylink::ProxyMapFds maps,
+                     IssuingOptions issuing, proxylink::ProxyMapFds maps,
                      proxylink::ProxyLink::Callbacks callbacks)
-    : issuer_(authority, clock),
+    : issuing_(loop, clock, issuing,
+               {.on_trust = [this](const auto& roots) { keys_.set_trust(roots); },
+                .on_answered = [this] { renewal_.start(std::chrono::milliseconds(1)); }}),
       vault_(hold),
       link_(loop, clock, std::move(maps), std::move(callbacks)),
-      keys_(authority.trust_domain, {clock, issuer_, vault_,
-                                     [this](uint64_t identity, std::shared_ptr<const Fd> sealed) {
-                                       link_.set_key(identity, std::move(sealed));
-                                     },
-                                     random_fraction}),
+      keys_(issuing.standalone.trust_domain,
+            {clock, issuing_, vault_,
+             [this](uint64_t identity, std::shared_ptr<const Fd> sealed) {
+               link_.set_key(identity, std::move(sealed));
+             },
+             random_fraction}),
       renewal_(loop, [this] { renew(); }),
       clock_(clock) {}
 
 Result<void> ProxySide::start(const std::string& socket_path) {
   KS_TRY(link_.listen(socket_path));
-  // Keys that hold still has serve without a CA; a broken one shows as a finding.
-  if (const auto roots = issuer_.trust())
-    keys_.set_trust(*roots);
-  else
-    spdlog::warn("component=identity msg=\"{}\"", roots.error().message());
+  issuing_.start();
   return {};
 }
 
@@ -63,10 +60,30 @@ void ProxySide::renew() {
   renewal_.start(std::max(delay, std::chrono::milliseconds(1)));
 }
 
+admin::IdentityCounters ProxySide::identity_counters() const {
+  const identity::IdentityCounts counts = keys_.counts();
+  admin::IdentityCounters counters{counts.wanted,
+                                   counts.usable,
+                                   counts.expired,
+                                   counts.issued_total,
+                                   counts.issue_failures_total,
+                                   counts.expired_total};
+  if (const auto* ca = issuing_.counts()) {
+    counters.ca_issued_total = ca->issued_total;
+    counters.ca_refused_total = ca->refused_total;
+    counters.ca_unreachable_total = ca->unreachable_total;
+    counters.ca_bad_answers_total = ca->bad_answers_total;
+  }
+  return counters;
+}
+
 admin::ProxyState ProxySide::state() const {
   const proxylink::ProxyStatus status = link_.status();
-  admin::ProxyState state{
-      status.connected, status.acknowledged_generation, {}, link_.counts().streams_lost_total};
+  admin::ProxyState state{status.connected,
+                          status.acknowledged_generation,
+                          {},
+                          link_.counts().streams_lost_total,
+                          identity_counters()};
   if (status.stats)
     state.counters = {status.stats->reasons,
                       status.stats->connections_active,

@@ -10,8 +10,8 @@
 #include "admin/admin_state.h"
 #include "identity/key_store.h"
 #include "identity/key_vault.h"
-#include "identity/standalone_issuer.h"
 #include "io/timer.h"
+#include "issuing.h"
 #include "pods/enrolment.h"
 #include "proxylink/proxy_link.h"
 
@@ -19,9 +19,8 @@ namespace keelson {
 
 class ProxySide {
  public:
-  ProxySide(io::EventLoop& loop, const Clock& clock, link::HoldClient& hold,
-            ca::AuthorityOptions authority, proxylink::ProxyMapFds maps,
-            proxylink::ProxyLink::Callbacks callbacks);
+  ProxySide(io::EventLoop& loop, const Clock& clock, link::HoldClient& hold, IssuingOptions issuing,
+            proxylink::ProxyMapFds maps, proxylink::ProxyLink::Callbacks callbacks);
 
   Result<void> start(const std::string& socket_path);
   void shut() noexcept { link_.shut(); }
@@ -41,7 +40,9 @@ class ProxySide {
   std::vector<model::Finding> findings() const;
 
  private:
-  identity::StandaloneIssuer issuer_;
+  admin::IdentityCounters identity_counters() const;
+
+  Issuing issuing_;
   identity::HoldVault vault_;
   proxylink::ProxyLink link_;
   identity::KeyStore keys_;

@@ -58,11 +58,21 @@ struct ProxyCounters {
   uint64_t bytes_received_total = 0;
 };
 
+// Certificates of this node's service accounts.
+struct IdentityCounters {
+  uint64_t wanted = 0, usable = 0, expired = 0;  // now
+  uint64_t issued_total = 0, failures_total = 0, expired_total = 0;
+  // Of requests to keelson-ca, by what came of them.
+  uint64_t ca_issued_total = 0, ca_refused_total = 0, ca_unreachable_total = 0,
+           ca_bad_answers_total = 0;
+};
+
 struct ProxyState {
   bool connected = false;
   uint64_t acknowledged_generation = 0;
   ProxyCounters counters;
   uint64_t streams_lost_total = 0;  // carried by proxies when they crashed, since the agent started
+  IdentityCounters identities = {};
 };
 
 // What changes without a new generation.
@@ -72,7 +82,7 @@ struct LiveState {
   int pid = 0;
   std::chrono::seconds uptime{0};
   bool hold_connected = false;
-  size_t held_netns = 0;  // network namespaces that hold keeps open, when it was last asked
+  size_t held_netns = 0;     // network namespaces that hold keeps open, when it was last asked
   uint64_t cni_repairs = 0;  // of our CNI configuration, after somebody else changed it
   ProxyState proxy;
   RolloutState rollout;

@@ -118,6 +118,28 @@ void add_findings(Families& out, const MetricsInput& input) {
   out.add({{"severity", "error"}}, count[2]);
 }
 
+void add_identities(Families& out, const IdentityCounters& identities) {
+  const auto count = [](uint64_t value) { return static_cast<double>(value); };
+  out.begin("keelson_agent_identities", "Service accounts of this node by their certificate.",
+            MetricType::Gauge);
+  out.add({{"state", "wanted"}}, count(identities.wanted));
+  out.add({{"state", "usable"}}, count(identities.usable));
+  out.add({{"state", "expired"}}, count(identities.expired));
+  out.one("keelson_agent_certificates_issued_total", "Certificates that a CA gave this node.",
+          MetricType::Counter, count(identities.issued_total));
+  out.one("keelson_agent_certificate_failures_total", "Attempts that gave no certificate.",
+          MetricType::Counter, count(identities.failures_total));
+  out.one("keelson_agent_certificates_expired_total",
+          "Certificates that expired before they could be renewed.", MetricType::Counter,
+          count(identities.expired_total));
+  out.begin("keelson_agent_ca_requests_total", "Requests to keelson-ca, by what came of them.",
+            MetricType::Counter);
+  out.add({{"result", "issued"}}, count(identities.ca_issued_total));
+  out.add({{"result", "refused"}}, count(identities.ca_refused_total));
+  out.add({{"result", "unreachable"}}, count(identities.ca_unreachable_total));
+  out.add({{"result", "bad_answer"}}, count(identities.ca_bad_answers_total));
+}
+
 void add_pods(Families& out, const LiveState& live) {
   const auto in_state = [&](EnrolmentState state) {
     return static_cast<double>(
@@ -163,6 +185,7 @@ std::string metrics_text(const MetricsInput& input) {
   out.one("keelson_proxy_streams_lost_total",
           "Streams that proxies carried when they ended without a goodbye; all were reset.",
           MetricType::Counter, static_cast<double>(live.proxy.streams_lost_total));
+  add_identities(out, live.proxy.identities);
   return out.text();
 }
 
