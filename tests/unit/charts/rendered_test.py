@@ -16,8 +16,9 @@ ALLOWED_ADDITIONS = {"agent": {"BPF", "NET_ADMIN", "PERFMON"}, "hold": {"NET_ADM
 ROOT_CONTAINERS = {"agent", "hold", "ready"}
 HOST_NETWORK = {"agent", "hold"}
 HOST_PATHS = {"agent": {"run", "bpf", "cgroup", "netns", "state", "runtime", "cni-bin", "cni-conf"},
-              "hold": {"run", "netns"}, "l7": {"run"}, "ready": {"run"}}
-WRITABLE = {"agent": {"run", "bpf", "state", "cni-bin", "cni-conf"}, "hold": {"run"}, "l7": set(), "ready": set()}
+              "hold": {"run", "netns"}, "l7": {"run"}, "ready": {"run"}, "ca": set()}
+WRITABLE = {"agent": {"run", "bpf", "state", "cni-bin", "cni-conf"}, "hold": {"run"}, "l7": set(), "ready": set(),
+            "ca": set()}
 SUPPLEMENTS = {"Namespace", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy",
                "ValidatingAdmissionPolicyBinding"}  # no namespace
 
@@ -94,23 +95,25 @@ class Rendered(unittest.TestCase):
 
     def test_no_port_of_a_host_is_declared_and_only_agent_and_hold_share_its_network(self):
         for case, (container, spec) in self.each(containers):
-            self.assertNotIn("ports", container, f"{case} {container['name']}")
+            ports = container.get("ports", [])
+            self.assertTrue(container["name"] == "ca" or not ports, f"{case} {container['name']}")
+            self.assertEqual([], [port for port in ports if "hostPort" in port])
             self.assertEqual(container["name"] in HOST_NETWORK, spec.get("hostNetwork", False))
             for sharing in ("hostPID", "hostIPC"):
                 self.assertNotIn(sharing, spec)
 
-    def test_only_the_agent_has_a_token(self):
+    def test_only_agent_and_ca_have_a_token(self):
         for case, (name, spec, _) in self.each(pods):
-            self.assertIs(name == "keelson-agent", spec["automountServiceAccountToken"], f"{case} {name}")
+            self.assertIs(name in ("keelson-agent", "keelson-ca"), spec["automountServiceAccountToken"], f"{case} {name}")
 
     def test_host_paths_are_the_known_ones_and_read_only_where_nothing_is_written(self):
         for case, (container, spec) in self.each(containers):
             name = container["name"]
-            volumes = {volume["name"] for volume in spec["volumes"] if "hostPath" in volume}
+            volumes = {volume["name"] for volume in spec.get("volumes", []) if "hostPath" in volume}
             self.assertLessEqual(volumes, HOST_PATHS[name], f"{case} {name}")
-            writable = {mount["name"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
+            writable = {mount["name"] for mount in container.get("volumeMounts", []) if not mount.get("readOnly")}
             self.assertLessEqual(writable, WRITABLE[name], f"{case} {name}")
-            propagations = {mount.get("mountPropagation") for mount in container["volumeMounts"]}
+            propagations = {mount.get("mountPropagation") for mount in container.get("volumeMounts", [])}
             self.assertLessEqual(propagations, {None, "HostToContainer"})  # Bidirectional is for privileged ones
 
     def test_no_pod_of_the_mesh_is_meshed(self):
@@ -159,6 +162,13 @@ class Rendered(unittest.TestCase):
                 self.assertEqual(entry["spec"], rendered["spec"], case)
                 self.assertEqual("keep", rendered["metadata"]["annotations"]["helm.sh/resource-policy"])
 
+    def test_what_the_ca_fills_is_made_empty(self):
+        made = {(found["kind"], found["metadata"]["name"]): set(found) for found in self.cases["default"]
+                if found["kind"] in ("Secret", "ConfigMap")}
+        self.assertEqual({("Secret", "keelson-ca-root"), ("ConfigMap", "keelson-trust-bundle")}, set(made))
+        for fields in made.values():
+            self.assertEqual(set(), fields & {"data", "stringData", "binaryData"})
+
     def test_rights_are_those_that_were_agreed(self):
         if os.environ.get("KEELSON_UPDATE_GOLDEN") == "1":
             (GOLDENS / "rights.txt").write_text(self.rights("default"))
@@ -181,13 +191,13 @@ class Rendered(unittest.TestCase):
         return "".join(sorted(lines))
 
     def test_dashboards_are_whole(self):
-        maps = [found for found in self.cases["all-on"] if found["kind"] == "ConfigMap"]
+        maps = [found for found in self.cases["all-on"] if found["kind"] == "ConfigMap" and "data" in found]
         self.assertEqual(2, len(maps))
         for found in maps:
             self.assertEqual("1", found["metadata"]["labels"]["grafana_dashboard"])
             name, text = next(iter(found["data"].items()))
             self.assertEqual(json.loads((ROOT / "charts/keelson/dashboards" / name).read_text()), json.loads(text))
-        self.assertEqual([], [found for found in self.cases["default"] if found["kind"] == "ConfigMap"])
+        self.assertEqual([], [found for found in self.cases["default"] if found["kind"] == "ConfigMap" and "data" in found])
 
 
 class Source(unittest.TestCase):

@@ -33,6 +33,8 @@ IMAGES = {image.name: image for image in (
           HEADERS),
     Image("keelson-hold", "Keelson's keeper of pod listeners: the only one that enters a pod's namespace",
           ("keelson-hold",), ROOT_USER, ("libexpected-dev",)),
+    Image("keelson-ca", "Keelson's CA: signs certificates for agents that prove their node", ("keelson-ca",), PLAIN_USER,
+          HEADERS),
     Image("keelson-ctl", "keelsonctl, also as kubectl plugin", ("keelsonctl",), PLAIN_USER, HEADERS,
           links=((f"{PROGRAMS_FOLDER}/kubectl-keelson", "keelsonctl"),)),
 )}

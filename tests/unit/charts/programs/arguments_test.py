@@ -7,7 +7,7 @@ import unittest
 from renderings import containers, renderings
 
 BIN = os.environ["KEELSON_BIN"]
-PROGRAMS = {"agent": "keelson-agent", "l7": "keelson-l7", "hold": "keelson-hold", "ready": "keelsonctl"}
+PROGRAMS = {"agent": "keelson-agent", "l7": "keelson-l7", "hold": "keelson-hold", "ready": "keelsonctl", "ca": "keelson-ca"}
 
 
 def options(*command):
@@ -27,7 +27,7 @@ class Arguments(unittest.TestCase):
     def test_every_probe_is_a_verb_of_keelsonctl(self):
         verbs = {container[probe]["exec"]["command"][1] for objects in renderings().values()
                  for container, _ in containers(objects) for probe in ("readinessProbe", "livenessProbe")
-                 if probe in container}
+                 if "exec" in container.get(probe, {})}
         self.assertEqual({"ready", "version"}, verbs)
         for verb in verbs:
             self.assertIn("--run-dir", options("keelsonctl", verb) | options("keelsonctl"))
