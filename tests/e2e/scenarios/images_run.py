@@ -1,0 +1,44 @@
+"""The archives of `make images` are taken by the runtime of both nodes, and their programs start as pods.
+
+Starts each program only to say what it is: what it does on a node is for other scenarios.
+"""
+import re
+
+from harness.trouble import Trouble
+from harness.versions import ROOT
+
+STAGE = "install"
+SECONDS_MAX = 120
+FOLDER = ROOT / "build" / "images"
+SAYS = {"keelson-agent": ("--version", "keelson-agent "), "keelson-l7": ("--version", "keelson-l7 "),
+        "keelson-hold": ("--help", "usage: keelson-hold"), "keelson-ctl": ("--help", "keelsonctl")}
+
+
+def run(scenario):
+    archives = [FOLDER / f"{name}.tar" for name in SAYS]
+    if missing := [path.name for path in archives if not path.exists()]:
+        raise Trouble(f"{FOLDER} lacks {', '.join(missing)}: make images")
+    scenario.cluster.import_images(archives)
+    scenario.tell("ok: both nodes took " + ", ".join(SAYS))
+    tag = re.search(r'(?m)^appVersion: "?([^"\s]+)', (ROOT / "charts/keelson/Chart.yaml").read_text()).group(1)
+    nodes = [node.name for node in scenario.cluster.layout.nodes]
+    pods = [pod(name, tag, node) for name in SAYS for node in nodes]
+    scenario.apply(*pods)
+    for one in pods:
+        name, (_, says) = one["metadata"]["name"], SAYS[one["metadata"]["labels"]["image"]]
+        scenario.eventually(f"{name} has run", lambda n=name: has_ended(scenario, n), seconds_max=40)
+        output = scenario.kubectl("-n", scenario.namespace, "logs", name)
+        scenario.expect(f"{name} says what it is", says in output, output)
+
+
+def pod(name, tag, node):
+    container = {"name": "program", "image": f"localhost/{name}:{tag}", "args": [SAYS[name][0]],
+                 "imagePullPolicy": "Never"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"{name}-{node}", "labels": {"image": name}},
+            "spec": {"nodeName": node, "restartPolicy": "Never", "containers": [container]}}
+
+
+def has_ended(scenario, name):
+    status = scenario.kubectl.json("-n", scenario.namespace, "get", "pod", name)["status"]
+    waiting = [str(state["state"].get("waiting", "")) for state in status.get("containerStatuses", [])]
+    return status.get("phase") in ("Succeeded", "Failed"), " ".join([status.get("phase", ""), *waiting])
