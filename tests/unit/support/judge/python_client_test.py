@@ -8,7 +8,10 @@ from kube_standin import Standin
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 sys.path += [str(path) for path in ROOT.glob("build/venv/lib/python3*/site-packages")]  # made by tools/setup
 
-import kubernetes  # noqa: E402
+try:
+    import kubernetes
+except ImportError as missing:
+    raise ImportError(f"{missing}: tools/setup installs the wheels of tools/requirements.txt") from missing
 from kubernetes.client.exceptions import ApiException  # noqa: E402
 from kubernetes.dynamic import DynamicClient  # noqa: E402
 
