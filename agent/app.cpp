@@ -27,6 +27,7 @@
 #include "reconciler.h"
 #include "serving/http_server.h"
 #include "source/directory/directory_source.h"
+#include "status/node_state_file.h"
 
 namespace keelson {
 namespace {
