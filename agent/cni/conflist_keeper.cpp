@@ -115,7 +115,11 @@ Result<void> ConflistKeeper::settle_file() {
 }
 
 Result<void> ConflistKeeper::replace(const std::string& wanted, bool is_repair) {
-  if (is_repair && !may_repair_now()) return {};
+  if (is_repair && !may_repair_now())
+    return fail(Reason::bad_value, ErrorSource::kConfig,
+                path_ +
+                    " is changed or removed again and again by somebody else; with Cilium set "
+                    "cni.exclusive=false");
   KS_TRY(replace_node_file(path_, wanted, kConflistMode));
   ++writes_;
   written_ = wanted;

@@ -1,12 +1,18 @@
 #include "pods/sandboxes.h"
 
 namespace keelson::pods {
+namespace {
+
+// A minute apart: more than the longest time that an ADD may take.
+constexpr int kMissesMax = 3;
+
+}  // namespace
 
 bool Sandboxes::attach(Sandbox sandbox) {
   detached_.erase(sandbox.id);
   Known& known = by_id_[sandbox.id];
   const bool changed = known.since == 0 || known.sandbox != sandbox;
-  if (changed) known = {std::move(sandbox), ++moment_};
+  if (changed) known = {std::move(sandbox), ++moment_, false, 0};
   return changed;
 }
 
@@ -28,12 +34,15 @@ bool Sandboxes::merge(const std::vector<Sandbox>& listed, Moment began) {
     if (detached != detached_.end() && detached->second > began) continue;
     if (sandbox.netns_path.empty()) continue;
     const auto known = by_id_.find(sandbox.id);
-    if (known != by_id_.end() && known->second.sandbox.uid == sandbox.uid) continue;
-    changed |= attach(sandbox);
+    const bool is_known = known != by_id_.end() && known->second.sandbox.uid == sandbox.uid;
+    if (!is_known) changed |= attach(sandbox);
+    by_id_[sandbox.id].was_listed = true;
   }
-  changed |= std::erase_if(by_id_, [&](const auto& entry) {
-               return entry.second.since <= began && !ids.contains(entry.first);
-             }) != 0;
+  for (auto& [id, known] : by_id_)
+    if (known.since <= began && !ids.contains(id))
+      known.misses = known.was_listed ? kMissesMax : known.misses + 1;
+  changed |= std::erase_if(
+                 by_id_, [](const auto& entry) { return entry.second.misses >= kMissesMax; }) != 0;
   std::erase_if(detached_, [&](const auto& entry) { return entry.second <= began; });
   return changed;
 }

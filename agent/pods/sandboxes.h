@@ -1,7 +1,8 @@
 // Sandboxes: which network namespace belongs to which pod of this node, as the container runtime
 // told it: by CNI ADD and DEL, and by listings (NetnsSource) for pods older than the agent and for
 // a DEL that was missed. Of several sandboxes of one pod the newest counts. A listing is older than
-// what CNI said after it began. Pure, one thread.
+// what CNI said after it began. A runtime lists a sandbox only after its ADD was answered, so one
+// that no listing had yet is forgotten when several lack it. Pure, one thread.
 #pragma once
 
 #include <cstdint>
@@ -58,6 +59,8 @@ class Sandboxes {
   struct Known {
     Sandbox sandbox;
     Moment since = 0;
+    bool was_listed = false;
+    int misses = 0;  // listings since then that lack it
   };
   std::map<std::string, Known, std::less<>> by_id_;
   std::map<std::string, Moment> detached_;  // since when, until a listing began after it

@@ -31,9 +31,21 @@ TEST(Sandboxes, TheSameAgainIsNoChange) {
 TEST(Sandboxes, AListingAddsWhatTheAgentNeverSawAndForgetsWhatIsGone) {
   Sandboxes sandboxes;
   sandboxes.attach(sandbox("missed-del", "u1"));
+  EXPECT_FALSE(sandboxes.merge({sandbox("missed-del", "u1")}, sandboxes.now()));
   EXPECT_TRUE(sandboxes.merge({sandbox("older", "u2")}, sandboxes.now()));
   EXPECT_EQ(sandboxes.of_pod("u1"), nullptr);
   EXPECT_EQ(sandboxes.of_pod("u2")->id, "older");
+}
+
+// The runtime lists a sandbox only when its ADD has been answered, which waits for enrolment.
+TEST(Sandboxes, OneThatStartsIsNotForgottenBecauseNoListingHasItYet) {
+  Sandboxes sandboxes;
+  sandboxes.attach(sandbox("starts", "u1"));
+  EXPECT_FALSE(sandboxes.merge({}, sandboxes.now()));
+  EXPECT_FALSE(sandboxes.merge({}, sandboxes.now()));
+  EXPECT_NE(sandboxes.of_pod("u1"), nullptr);
+  EXPECT_TRUE(sandboxes.merge({}, sandboxes.now()));  // two minutes later it never started
+  EXPECT_EQ(sandboxes.of_pod("u1"), nullptr);
 }
 
 TEST(Sandboxes, OfSeveralListedTheLastCounts) {
@@ -52,8 +64,8 @@ TEST(Sandboxes, WhatCniSaidAfterAListingBeganIsNewer) {
   EXPECT_EQ(sandboxes.of_pod("u1"), nullptr);
   EXPECT_NE(sandboxes.of_pod("u2"), nullptr);
   // The next listing is newer than both.
-  EXPECT_TRUE(sandboxes.merge({}, sandboxes.now()));
-  EXPECT_EQ(sandboxes.size(), 0u);
+  EXPECT_TRUE(sandboxes.merge({sandbox("ends", "u1"), sandbox("starts", "u2")}, sandboxes.now()));
+  EXPECT_EQ(sandboxes.size(), 2u);
 }
 
 TEST(Sandboxes, AListingKeepsTheAddressesThatCniTold) {
