@@ -69,6 +69,16 @@ struct Ended {
   std::string out, err;
 };
 
+struct Pipe {
+  Pipe() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) abort();
+    read.reset(ends[0]);
+    write.reset(ends[1]);
+  }
+  Fd read, write;
+};
+
 std::string read_all(int fd) {
   std::string text;
   std::array<char, 4096> buffer;
@@ -100,27 +110,25 @@ class PluginProcessTest : public testing::Test {
     std::vector<char*> variables;
     for (std::string& text : texts) variables.push_back(text.data());
     variables.push_back(nullptr);
-    int in[2], out[2], err[2];
-    if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(err, O_CLOEXEC) != 0)
-      abort();
+    Pipe in, out, err;
     const std::string executable = program();
     const pid_t child = ::fork();
     if (child == 0) {
-      ::dup2(in[0], 0);
-      ::dup2(out[1], 1);
-      ::dup2(err[1], 2);
+      ::dup2(in.read.get(), 0);
+      ::dup2(out.write.get(), 1);
+      ::dup2(err.write.get(), 2);
       char* arguments[] = {const_cast<char*>("keelson-cni"), nullptr};
       ::execve(executable.c_str(), arguments, variables.data());
       ::_exit(127);
     }
-    for (const int fd : {in[0], out[1], err[1]}) Fd{fd};
-    (void)!::write(in[1], input.data(), input.size());
-    Fd{in[1]};
+    in.read.reset();
+    out.write.reset();
+    err.write.reset();
+    (void)!::write(in.write.get(), input.data(), input.size());
+    in.write.reset();
     Ended ended;
-    ended.out = read_all(out[0]);
-    ended.err = read_all(err[0]);
-    Fd{out[0]};
-    Fd{err[0]};
+    ended.out = read_all(out.read.get());
+    ended.err = read_all(err.read.get());
     int status = 0;
     ::waitpid(child, &status, 0);
     ended.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

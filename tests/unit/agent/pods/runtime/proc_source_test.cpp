@@ -49,8 +49,8 @@ class ProcSourceTest : public testing::Test {
     std::string path = "/tmp/keelson-proc-XXXXXX";
     ASSERT_NE(::mkdtemp(path.data()), nullptr);
     folder = path;
-    std::ofstream(folder + "/node-netns");
-    std::ofstream(folder + "/pod-netns");
+    std::ofstream(folder + "/node-netns") << "";
+    std::ofstream(folder + "/pod-netns") << "";
     add("1", "0::/init.scope", "node-netns");
     fs::create_directory(folder + "/sys");
   }
