@@ -78,10 +78,13 @@ admin::LiveState AgentState::live() const {
   live.held_netns = parts_.enrolment.held();
   live.cni_repairs = parts_.pods_side.conflist_repairs();
   live.proxy = parts_.proxies.state();
+  live.source = parts_.source.state();
   live.rollout = rollout_state();
   live.enrolments = enrolments();
   live.findings = parts_.store.findings();
   for (model::Finding& finding : parts_.proxies.findings())
+    live.findings.push_back(std::move(finding));
+  for (model::Finding& finding : parts_.source.findings())
     live.findings.push_back(std::move(finding));
   if (const auto problem = parts_.pods_side.problem())
     live.findings.push_back(

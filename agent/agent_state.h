@@ -16,6 +16,7 @@
 #include "proxy_side.h"
 #include "reconciler.h"
 #include "rollout/rollout.h"
+#include "source_side.h"
 
 namespace keelson {
 
@@ -31,6 +32,7 @@ class AgentState final : public admin::AdminState {
     const link::Hold& hold;
     const ProxySide& proxies;
     const PodsSide& pods_side;
+    const SourceSide& source;
     const admin::Readiness& readiness;
   };
   AgentState(Parts parts, std::string pin_dir);

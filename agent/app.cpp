@@ -26,7 +26,7 @@
 #include "proxy_side.h"
 #include "reconciler.h"
 #include "serving/http_server.h"
-#include "source/directory/directory_source.h"
+#include "source_side.h"
 #include "status/node_state_file.h"
 
 namespace keelson {
@@ -60,10 +60,12 @@ Result<void> make_folder(const std::string& path, mode_t mode) {
   }
 }
 
-std::vector<std::string> source_folders(const Options& options) {
-  std::vector<std::string> folders{options.manifests_dir};
-  if (!options.nodestate_dir.empty()) folders.push_back(options.nodestate_dir);
-  return folders;
+SourceSideOptions source_options(const Options& options) {
+  SourceSideOptions source{{}, options.kubeconfig, options.node_name};
+  if (options.manifests_dir.empty()) return source;
+  source.folders.push_back(options.manifests_dir);
+  if (!options.nodestate_dir.empty()) source.folders.push_back(options.nodestate_dir);
+  return source;
 }
 
 PodsSideOptions pods_side_options(const Options& options) {
@@ -100,7 +102,7 @@ class App::Parts {
         socket_map_(std::move(socket_map)),
         hold_(options.hold_socket),
         saver_(options.state_dir),
-        source_(source_folders(options)),
+        source_(loop_, clock_, source_options(options)),
         enrolment_(hold_, *loader_, clock_, {.grace = options.enrolment_grace}),
         proxies_(loop_, clock_, hold_,
                  {{.folder = options.ca_dir, .trust_domain = options.trust_domain},
@@ -123,7 +125,7 @@ class App::Parts {
                     admin::kTaskFirstRollout, admin::kTaskFilesKnown}),
         flows_(clock_, options.node_name, {}),
         state_({clock_, store_, reconciler_, enrolment_, rollout_, counters_, hold_, proxies_,
-                pods_side_, readiness_},
+                pods_side_, source_, readiness_},
                options.pin_dir),
         api_(state_, flows_),
         server_(loop_, api_),
@@ -148,7 +150,8 @@ class App::Parts {
     KS_TRY(listen());
     if (auto loaded = store_.load_last_good(options_.state_dir); !loaded)
       spdlog::warn("component=model msg=\"{}\"", loaded.error().message());
-    KS_TRY(watch_source());
+    KS_TRY(source_.start(
+        [this](std::vector<source::FileChange> changes) { on_files(std::move(changes)); }));
     KS_TRY(pods_side_.start());
     self_check_timer_.start_repeating(kSelfCheckInterval);
     hold_timer_.start_repeating(kHoldWatchInterval);
@@ -215,17 +218,6 @@ class App::Parts {
       spdlog::error("component=events msg=\"{}\"", drained.error().message());
   }
 
-  Result<void> watch_source() {
-    KS_TRY(source_.start(
-        [this](std::vector<source::FileChange> changes) { on_files(std::move(changes)); }));
-    readiness_.mark_done(admin::kTaskSourceRead);
-    KS_ASSIGN(source_poll_, open_poll(source_.fd(), [this] {
-                if (auto read = source_.on_readable(); !read)
-                  spdlog::error("component=source msg=\"{}\"", read.error().message());
-              }));
-    return {};
-  }
-
   Result<std::optional<io::Poll>> open_poll(int fd, std::function<void()> on_readable) {
     KS_ASSIGN(
         io::Poll poll,
@@ -242,6 +234,9 @@ class App::Parts {
         case source::FileChange::State::kText:
           files.push_back(model::decode_file(change.file, change.text));
           break;
+        case source::FileChange::State::kObject:
+          files.push_back(model::decode_object(change.file, change.text));
+          break;
         case source::FileChange::State::kUnreadable:
           files.push_back(model::unreadable_file(change.file, *change.error));
           break;
@@ -250,6 +245,7 @@ class App::Parts {
           break;
       }
     }
+    readiness_.mark_done(admin::kTaskSourceRead);
     const bool changed = store_.apply_batch(std::move(files), gone);
     readiness_.mark_unknown_content(store_.unknown_content());
     if (!save_timer_.is_active()) save_timer_.start(kSaveDelay);
@@ -257,7 +253,8 @@ class App::Parts {
   }
 
   void reconcile() {
-    if (is_fenced()) return;
+    // What the kernel holds stands until the source has told what there is.
+    if (is_fenced() || !source_.has_delivered()) return;
     if (!pods_side_.is_listed()) {  // else pods of an earlier agent would be taken out of the mesh
       update_readiness();
       return;
@@ -298,6 +295,8 @@ class App::Parts {
   }
 
   void update_readiness() {
+    if (!source_.has_delivered())
+      readiness_.mark_missing(admin::kTaskSourceRead, source_.waiting_for());
     if (reconciler_.has_applied()) readiness_.mark_done(admin::kTaskFirstRollout);
     if (const auto& error = reconciler_.error(); error && !reconciler_.has_applied())
       readiness_.mark_missing(admin::kTaskFirstRollout, error->message());
@@ -342,7 +341,7 @@ class App::Parts {
   link::HoldClient hold_;
   model::Store store_;
   LastGoodSaver saver_;
-  source::DirectorySource source_;
+  SourceSide source_;
   pods::Enrolment enrolment_;
   ProxySide proxies_;
   rollout::Rollout rollout_;
@@ -357,7 +356,7 @@ class App::Parts {
   admin::Api api_;
   serving::HttpServer server_;
   std::unique_ptr<datapath::FlowEvents> events_;
-  std::optional<io::Poll> events_poll_, source_poll_;
+  std::optional<io::Poll> events_poll_;
   io::Timer reconcile_timer_, save_timer_, self_check_timer_, hold_timer_, sweep_timer_,
       metrics_timer_;
   io::Signal terminated_, interrupted_;

@@ -21,6 +21,17 @@ void add_ca_options(CLI::App& cli, Options& options) {
       ->capture_default_str();
 }
 
+void check_source(const std::string& source, const Options& options) {
+  const bool is_directory =
+      source == "directory" || (source.empty() && !options.manifests_dir.empty());
+  if (is_directory && options.manifests_dir.empty())
+    throw CLI::ValidationError("--source directory", "needs --manifests FOLDER");
+  if (is_directory && !options.kubeconfig.empty())
+    throw CLI::ValidationError("--kubeconfig", "excludes --manifests: one source at a time");
+  if (!is_directory && !options.manifests_dir.empty())
+    throw CLI::ValidationError("--source kube", "excludes --manifests: one source at a time");
+}
+
 }  // namespace
 
 ParsedOptions parse_options(int argc, char** argv) {
@@ -29,9 +40,15 @@ ParsedOptions parse_options(int argc, char** argv) {
   unsigned cni_timeout_seconds = static_cast<unsigned>(options.cni_timeout.count());
   CLI::App cli("keelson-agent: meshes the pods of this node", "keelson-agent");
   cli.set_version_flag("--version", "keelson-agent " KEELSON_VERSION);
-  cli.add_option("--node", options.node_name, "this node's name")->required();
-  cli.add_option("--manifests", options.manifests_dir, "folder of Kubernetes YAML to follow")
-      ->required();
+  cli.add_option("--node,--node-name", options.node_name, "this node's name")->required();
+  std::string source;
+  cli.add_option("--source", source,
+                 "where objects come from: 'directory' (--manifests) or 'kube', the API server "
+                 "[kube unless --manifests is given]")
+      ->check(CLI::IsMember({"directory", "kube"}));
+  cli.add_option("--manifests", options.manifests_dir, "folder of Kubernetes YAML to follow");
+  cli.add_option("--kubeconfig", options.kubeconfig,
+                 "how to reach the API server [the pod's service account]");
   cli.add_option("--nodestate-dir", options.nodestate_dir,
                  "folder in which each node's agent writes NODE.yaml and reads the others'");
   cli.add_option("--run-dir", options.run_dir, "folder of the sockets")->capture_default_str();
@@ -72,6 +89,7 @@ ParsedOptions parse_options(int argc, char** argv) {
       ->capture_default_str();
   try {
     cli.parse(argc, argv);
+    check_source(source, options);
   } catch (const CLI::ParseError& error) {
     const int code = cli.exit(error);
     return {std::nullopt, code == 0 ? 0 : kExitUsage};

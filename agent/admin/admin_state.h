@@ -75,6 +75,22 @@ struct ProxyState {
   IdentityCounters identities = {};
 };
 
+// One kind that the agent follows at the API server.
+struct SourceKind {
+  std::string kind;  // "HTTPRoute"
+  size_t objects = 0;
+  bool is_watching = false;
+  uint64_t relists = 0;
+  uint64_t watch_restarts = 0;
+  std::vector<std::pair<Reason, uint64_t>> errors;
+  std::chrono::milliseconds silence{0};  // since the server's last word about the kind
+};
+
+struct SourceState {
+  bool is_reachable = true;
+  std::vector<SourceKind> kinds;  // empty: a folder
+};
+
 // What changes without a new generation.
 struct LiveState {
   std::string version;  // "0.1.0"
@@ -85,6 +101,7 @@ struct LiveState {
   size_t held_netns = 0;     // network namespaces that hold keeps open, when it was last asked
   uint64_t cni_repairs = 0;  // of our CNI configuration, after somebody else changed it
   ProxyState proxy;
+  SourceState source;
   RolloutState rollout;
   std::vector<Enrolment> enrolments;
   std::vector<model::Finding> findings;  // beside plan.findings: documents, enrolment, kernel

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -140,6 +141,48 @@ void add_identities(Families& out, const IdentityCounters& identities) {
   out.add({{"result", "bad_answer"}}, count(identities.ca_bad_answers_total));
 }
 
+// Every reason for which following the API server can fail.
+constexpr auto kSourceReasons = std::to_array<Reason>(
+    {Reason::cannot_reach, Reason::http_truncated, Reason::tls_handshake_failed,
+     Reason::certificate_untrusted, Reason::server_silent, Reason::server_answer_too_large,
+     Reason::credentials_unusable, Reason::api_unauthorized, Reason::api_forbidden,
+     Reason::api_kind_missing, Reason::api_version_expired, Reason::api_overloaded,
+     Reason::api_refused, Reason::api_answer_malformed});
+
+void add_source_errors(Families& out, const SourceState& source) {
+  std::map<Reason, uint64_t> sums;
+  for (const Reason reason : kSourceReasons) sums[reason] = 0;
+  for (const SourceKind& kind : source.kinds)
+    for (const auto& [reason, count] : kind.errors) sums[reason] += count;
+  out.begin("keelson_agent_source_errors_total",
+            "Calls to the API server that failed or were refused, by reason.", MetricType::Counter);
+  for (const auto& [reason, sum] : sums)
+    out.add({{"reason", std::string(reason_name(reason))}}, static_cast<double>(sum));
+}
+
+void add_source(Families& out, const SourceState& source) {
+  const auto each = [&](const char* name, const char* help, MetricType type, auto value) {
+    out.begin(name, help, type);
+    for (const SourceKind& kind : source.kinds)
+      out.add({{"kind", kind.kind}}, static_cast<double>(value(kind)));
+  };
+  if (source.kinds.empty()) return;  // a folder
+  out.one("keelson_agent_source_reachable", "1 while the API server answers.", MetricType::Gauge,
+          source.is_reachable ? 1 : 0);
+  each("keelson_agent_source_objects", "Objects known from the API server.", MetricType::Gauge,
+       [](const SourceKind& kind) { return kind.objects; });
+  each("keelson_agent_source_watching", "1 while the kind's watch is open.", MetricType::Gauge,
+       [](const SourceKind& kind) { return kind.is_watching ? 1 : 0; });
+  each("keelson_agent_source_silence_seconds",
+       "Time since the API server's last word about the kind.", MetricType::Gauge,
+       [](const SourceKind& kind) { return static_cast<double>(kind.silence.count()) / 1000; });
+  each("keelson_agent_source_relists_total", "Lists after the first.", MetricType::Counter,
+       [](const SourceKind& kind) { return kind.relists; });
+  each("keelson_agent_source_watch_restarts_total", "Watches that ended and were opened again.",
+       MetricType::Counter, [](const SourceKind& kind) { return kind.watch_restarts; });
+  add_source_errors(out, source);
+}
+
 void add_pods(Families& out, const LiveState& live) {
   const auto in_state = [&](EnrolmentState state) {
     return static_cast<double>(
@@ -175,6 +218,7 @@ std::string metrics_text(const MetricsInput& input) {
   add_rollout(out, input);
   add_findings(out, input);
   add_pods(out, live);
+  add_source(out, live.source);
   out.begin("keelson_agent_events_lost_total",
             "Flow events lost: the kernel's ring buffer was full, or a reader was too slow.",
             MetricType::Counter);

@@ -19,7 +19,8 @@ struct Refused {
 // Walks simdjson's forward-only cursor once; its exceptions end in parse_json.
 class Walker {
  public:
-  explicit Walker(const char* begin) : counted_(begin) {}
+  Walker(const char* begin, bool counts_lines)
+      : counted_(begin), counts_lines_(counts_lines), line_(counts_lines ? 1 : 0) {}
 
   uint32_t line() const noexcept { return line_; }
 
@@ -91,13 +92,14 @@ class Walker {
 
   // The cursor only moves forward, so line breaks are counted once.
   void advance(const char* location) {
-    if (location <= counted_) return;
+    if (!counts_lines_ || location <= counted_) return;
     line_ += static_cast<uint32_t>(std::count(counted_, location, '\n'));
     counted_ = location;
   }
 
   const char* counted_;
-  uint32_t line_ = 1;
+  const bool counts_lines_;
+  uint32_t line_;
   size_t nodes_ = 0;
 };
 
@@ -120,17 +122,15 @@ Value walk_document(ondemand::document& document, Walker& walker) {
   return value;
 }
 
-}  // namespace
-
-Result<Value> parse_json(std::string_view text, const std::string& file_name) {
-  const auto refuse = [&file_name](const Refused& refused) {
-    return fail(refused.reason, ErrorSource::kConfig,
-                file_name + ":" + std::to_string(refused.line) + ": " + refused.message);
+Result<Value> parse(std::string_view text, const std::string& file_name, bool counts_lines) {
+  const auto refuse = [&file_name, counts_lines](const Refused& refused) {
+    const std::string line = counts_lines ? ":" + std::to_string(refused.line) : "";
+    return fail(refused.reason, ErrorSource::kConfig, file_name + line + ": " + refused.message);
   };
   if (text.size() > kDocumentBytesMax)
     return refuse({Reason::document_too_large, 1, std::to_string(text.size()) + " bytes"});
   const simdjson::padded_string padded(text);
-  Walker walker(padded.data());
+  Walker walker(padded.data(), counts_lines);
   try {
     ondemand::parser parser;
     ondemand::document document = parser.iterate(padded);
@@ -140,6 +140,16 @@ Result<Value> parse_json(std::string_view text, const std::string& file_name) {
   } catch (const simdjson::simdjson_error& error) {
     return refuse({Reason::syntax_error, walker.line(), error.what()});
   }
+}
+
+}  // namespace
+
+Result<Value> parse_json(std::string_view text, const std::string& file_name) {
+  return parse(text, file_name, true);
+}
+
+Result<Value> parse_json_object(std::string_view text, const std::string& file_name) {
+  return parse(text, file_name, false);
 }
 
 }  // namespace keelson::document

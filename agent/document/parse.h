@@ -40,5 +40,7 @@ ParsedText parse_documents(std::string_view text);
 // All or nothing. Error: the first broken document, context "file:line: message; fix".
 Result<std::vector<Value>> parse_yaml(std::string_view text, const std::string& file_name);
 Result<Value> parse_json(std::string_view text, const std::string& file_name);
+// Of a machine's making: all lines are 0, in errors too.
+Result<Value> parse_json_object(std::string_view text, const std::string& file_name);
 
 }  // namespace keelson::document

@@ -12,12 +12,13 @@
 namespace keelson::kube {
 
 struct Resource {
-  std::string_view kind;
-  std::string_view group;        // empty: core
-  std::string_view versions[2];  // newest first; the second may be empty
-  std::string_view plural;
+  std::string_view kind = {};
+  std::string_view group = {};        // empty: core
+  std::string_view versions[2] = {};  // newest first; the second may be empty
+  std::string_view plural = {};
   bool is_own_node_only = false;  // spec.nodeName is this node
   bool is_metadata_only = false;  // nothing else of it is read: asked for as partial objects
+  bool is_optional = false;       // a custom kind: its definition may be missing
   bool has_status = false;        // its status is read
   std::string api_version(size_t version) const;  // "discovery.k8s.io/v1"
 };

@@ -405,6 +405,25 @@ DecodedFile decode_file(const std::string& file, std::string_view text) {
   return decoder.take();
 }
 
+DecodedFile decode_object(const std::string& file, std::string_view json) {
+  FileDecoder decoder(file);
+  if (const auto document = document::parse_json_object(json, file)) {
+    decoder.decode_document(*document);
+    return decoder.take();
+  } else {
+    const size_t space = file.find(' ');
+    const size_t slash = file.find('/');
+    BrokenDocument broken;
+    broken.reason = document.error().reason;
+    broken.message = document.error().context;
+    broken.kind = file.substr(0, space);
+    if (slash != std::string::npos) broken.ns = file.substr(space + 1, slash - space - 1);
+    broken.name = file.substr((slash == std::string::npos ? space : slash) + 1);
+    decoder.add_broken(broken);
+    return decoder.take();
+  }
+}
+
 DecodedFile unreadable_file(const std::string& file, const Error& error) {
   DecodedFile decoded;
   decoded.file = file;

@@ -51,6 +51,9 @@ struct DecodedFile {
 };
 
 DecodedFile decode_file(const std::string& file, std::string_view text);
+// One object as JSON, from the API: it has no lines to name. `file` is "Kind namespace/name", or
+// "Kind name", and says what the object is when the text cannot be parsed.
+DecodedFile decode_object(const std::string& file, std::string_view json);
 // For a file that exists but cannot be read.
 DecodedFile unreadable_file(const std::string& file, const Error& error);
 

@@ -164,7 +164,10 @@ void Store::load_copy(const std::string& path) {
   // Leading line breaks put the object back on the line where it stood.
   const int64_t breaks = std::clamp<int64_t>(line->as_int64().value_or(1) - 1, 0, 1'000'000);
   DecodedFile decoded =
-      decode_file(file->text(), std::string(static_cast<size_t>(breaks), '\n') + object->to_json());
+      line->as_int64() == 0
+          ? decode_object(file->text(), object->to_json())
+          : decode_file(file->text(),
+                        std::string(static_cast<size_t>(breaks), '\n') + object->to_json());
   if (decoded.objects.size() != 1 || !decoded.objects[0].object)
     return skip(Reason::bad_value, "this version of Keelson refuses the object");
   DecodedObject& good = decoded.objects[0];

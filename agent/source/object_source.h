@@ -1,7 +1,9 @@
-// ObjectSource: the seam through which configuration arrives: a folder today, the Kubernetes API
-// later. It delivers whole files as text, at first all of them in one call, then what changed; a
-// name that was delivered and is gone is delivered as gone. One thread, the agent's main; the owner
-// polls fd() for reading. Does not parse and does not debounce.
+// ObjectSource: the seam through which configuration arrives: a folder of manifests, or the
+// Kubernetes API. It delivers whole files as text, at first all of them in one call, then what
+// changed; a name that was delivered and is gone is delivered as gone. The first call comes when
+// everything is known: before start() returns from a folder; later, or never, from an API server
+// that is away. What was delivered stands until something else is. One thread, the agent's main.
+// Does not decode.
 #pragma once
 
 #include <functional>
@@ -14,10 +16,12 @@
 namespace keelson::source {
 
 struct FileChange {
-  enum class State { kText, kGone, kUnreadable };
+  enum class State { kText, kObject, kGone, kUnreadable };
   std::string file;  // stable name, also what findings show
   State state = State::kText;
-  std::string text;            // kText
+  // kText: a manifest, any number of documents. kObject: one object on one line of JSON, whose file
+  // is named "Kind namespace/name", or "Kind name".
+  std::string text;
   std::optional<Error> error;  // kUnreadable
 };
 
@@ -26,12 +30,8 @@ class ObjectSource {
   using OnChange = std::function<void(std::vector<FileChange>)>;  // sorted by file
 
   virtual ~ObjectSource() = default;
-  // Lists everything and calls `on_change` once before it returns, even with nothing found.
   virtual Result<void> start(OnChange on_change) = 0;
   virtual void stop() = 0;
-  // Readable: call on_readable(). -1 before start and after stop. Stable while started.
-  virtual int fd() const noexcept = 0;
-  virtual Result<void> on_readable() = 0;
 };
 
 }  // namespace keelson::source

@@ -22,10 +22,12 @@ class DirectorySource final : public ObjectSource {
  public:
   explicit DirectorySource(std::vector<std::string> directories);
 
+  // Calls on_change once before it returns, even with nothing found.
   Result<void> start(OnChange on_change) override;
   void stop() override;
-  int fd() const noexcept override { return inotify_.get(); }
-  Result<void> on_readable() override;
+  // Readable: call on_readable(). -1 before start and after stop. Stable while started.
+  int fd() const noexcept { return inotify_.get(); }
+  Result<void> on_readable();
   Result<void> rescan();
 
  private:

@@ -162,6 +162,7 @@ TEST(Metrics, EveryReasonPhaseAndSeverityHasASeries) {
   mesh.live.findings.push_back({});
   mesh.live.proxy.counters.reasons = {{Reason::policy_denied, 2}};
   mesh.live.proxy.counters.bytes_sent_total = 99;
+  mesh.live.source.kinds = {{"Pod", 7, true, 2, 1, {{Reason::api_version_expired, 2}}, {}}};
   Readiness readiness({});
   const std::string text =
       metrics_text({mesh.live, mesh.plan, readiness, mesh.snapshot.generation, 5});
@@ -174,6 +175,11 @@ TEST(Metrics, EveryReasonPhaseAndSeverityHasASeries) {
            "keelson_agent_rollout_phase{phase=\"steer\"} 1\n",
            "keelson_agent_rollout_phase{phase=\"idle\"} 0\n",
            "keelson_agent_map_writes_total 77\n",
+           "keelson_agent_source_reachable 1\n",
+           "keelson_agent_source_objects{kind=\"Pod\"} 7\n",
+           "keelson_agent_source_relists_total{kind=\"Pod\"} 2\n",
+           "keelson_agent_source_errors_total{reason=\"api_version_expired\"} 2\n",
+           "keelson_agent_source_errors_total{reason=\"api_forbidden\"} 0\n",
            "keelson_agent_enrolled_pods 2\n",
            "keelson_agent_findings{severity=\"error\"} 1\n",
            "keelson_agent_events_lost_total{where=\"kernel\"} 4\n",

@@ -283,5 +283,27 @@ TEST(DecodeFile, ADocumentThatCannotBeNamedMakesTheFileIncomplete) {
   }
 }
 
+TEST(DecodeObject, AnObjectOfTheApiHasNoLines) {
+  const DecodedFile file = decode_object(
+      "Service shop/pay",
+      R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"pay","namespace":"shop"},)"
+      R"("spec":{"ports":[{"port":"x"}]}})");
+  ASSERT_EQ(file.objects.size(), 1u);
+  EXPECT_EQ(file.objects[0].key.to_string(), "Service shop/pay");
+  ASSERT_FALSE(file.findings.empty());
+  EXPECT_EQ(file.findings[0].where.to_string(), "Service shop/pay");
+}
+
+TEST(DecodeObject, APolicyThatCannotBeParsedStillDenies) {
+  const std::string deep = std::string(100, '[') + std::string(100, ']');
+  const DecodedFile file = decode_object(
+      "AuthorizationPolicy shop/p", "{\"kind\":\"AuthorizationPolicy\",\"spec\":" + deep + "}");
+  ASSERT_EQ(file.objects.size(), 1u);
+  EXPECT_EQ(file.objects[0].key.to_string(), "AuthorizationPolicy shop/p");
+  EXPECT_TRUE(file.objects[0].fallback);
+  EXPECT_EQ(file.findings.at(0).reason, Reason::document_too_deep);
+  EXPECT_EQ(decode_object("NodeState n1", "{").objects.at(0).key.to_string(), "NodeState n1");
+}
+
 }  // namespace
 }  // namespace keelson::model

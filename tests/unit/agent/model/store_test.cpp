@@ -313,6 +313,21 @@ TEST_F(LastGoodTest, ABadVersionFindsTheCopyAfterARestart) {
   EXPECT_TRUE(is_deny("p")) << "also after a second restart";
 }
 
+TEST_F(LastGoodTest, AnObjectOfTheApiFindsItsCopyToo) {
+  const auto apply_object = [this](const std::string& spec) {
+    store_.apply(
+        decode_object("AuthorizationPolicy shop/p",
+                      R"({"apiVersion":"security.istio.io/v1","kind":"AuthorizationPolicy",)"
+                      R"("metadata":{"name":"p","namespace":"shop"},"spec":)" +
+                          spec + "}"));
+  };
+  apply_object(R"({"action":"DENY","rules":[{}]})");
+  restart();
+  apply_object(R"({"acton":"DENY"})");
+  EXPECT_TRUE(is_deny("p"));
+  EXPECT_EQ(find_policy("p")->meta.where.to_string(), "AuthorizationPolicy shop/p");
+}
+
 TEST_F(LastGoodTest, ARouteKeepsItsLastGoodVersionToo) {
   const auto route = [](const std::string& rest) {
     return "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n"

@@ -1,0 +1,171 @@
+#include "source_side.h"
+
+#include <fmt/chrono.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "kube/access.h"
+
+namespace keelson {
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+// "2026-08-21T10:00:00Z (40 s ago)"
+std::string since(MonotonicTime then, MonotonicTime now, WallTime wall_now) {
+  const auto ago = std::chrono::duration_cast<std::chrono::seconds>(now - then);
+  const std::time_t wall = std::chrono::system_clock::to_time_t(wall_now - ago);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ} ({} s ago)", fmt::gmtime(wall), ago.count());
+}
+
+std::string fix_for(Reason reason) {
+  switch (reason) {
+    case Reason::api_unauthorized:
+    case Reason::credentials_unusable:
+      return "check the agent's token or client certificate";
+    case Reason::api_forbidden:
+      return "grant the agent's service account list and watch of the kind";
+    case Reason::certificate_untrusted:
+      return "check the CA that the agent was given and the name in the server's certificate";
+    default:
+      return "check the API server, and the way to it from this node";
+  }
+}
+
+}  // namespace
+
+SourceSide::SourceSide(io::EventLoop& loop, const Clock& clock, SourceSideOptions options)
+    : loop_(loop),
+      clock_(clock),
+      options_(std::move(options)),
+      random_(std::random_device{}()),
+      timer_(loop, [this] {
+        kube_->wake();
+        arm();
+      }) {}
+
+SourceSide::~SourceSide() = default;
+
+Result<void> SourceSide::start(source::ObjectSource::OnChange on_change) {
+  on_change_ = std::move(on_change);
+  return options_.folders.empty() ? start_kube() : start_folders();
+}
+
+source::ObjectSource::OnChange SourceSide::deliver() {
+  return [this](std::vector<source::FileChange> changes) {
+    has_delivered_ = true;
+    on_change_(std::move(changes));
+  };
+}
+
+Result<void> SourceSide::start_folders() {
+  directory_.emplace(options_.folders);
+  KS_TRY(directory_->start(deliver()));
+  KS_ASSIGN(io::Poll poll, io::Poll::open(loop_, directory_->fd(), [this](io::Readiness) {
+              if (auto read = directory_->on_readable(); !read)
+                spdlog::error("component=source msg=\"{}\"", read.error().message());
+            }));
+  poll.watch({.readable = true});
+  poll_ = std::move(poll);
+  return {};
+}
+
+Result<void> SourceSide::start_kube() {
+  auto server = options_.kubeconfig.empty()
+                    ? kube::in_cluster_server(kube::kServiceAccountFolder,
+                                              environment("KUBERNETES_SERVICE_HOST"),
+                                              environment("KUBERNETES_SERVICE_PORT"), clock_)
+                    : kube::kubeconfig_server(options_.kubeconfig, clock_);
+  if (!server) return Failure(std::move(server).error());
+  url_ = server->url;
+  client_.emplace(loop_, clock_, std::move(*server));
+  kube_.emplace(
+      source::Reflector::Seams{*client_, clock_,
+                               [this] { return std::uniform_real_distribution<>()(random_); },
+                               options_.node},
+      [this] { arm(); });
+  KS_TRY(kube_->start(deliver()));
+  spdlog::info("component=source msg=\"following the API server\" server={}", url_);
+  return {};
+}
+
+void SourceSide::arm() {
+  if (!kube_) return;  // it is being made
+  const auto next = kube_->next_wake();
+  if (!next) return timer_.stop();
+  const auto delay = std::chrono::ceil<std::chrono::milliseconds>(*next - clock_.now());
+  timer_.start(std::max(delay, std::chrono::milliseconds(0)));
+}
+
+std::string SourceSide::waiting_for() const {
+  const auto findings = this->findings();
+  if (!findings.empty()) return findings.front().message;
+  if (!kube_) return "not done yet";
+  std::string kinds;
+  for (const auto& kind : kube_->state().kinds)
+    if (!kind.is_listed) kinds += (kinds.empty() ? "" : ", ") + std::string(kind.kind);
+  return url_ + " has not listed yet: " + kinds;
+}
+
+std::vector<model::Finding> SourceSide::findings() const {
+  if (!kube_) return {};
+  return source_findings(kube_->state(), url_, clock_.now(), clock_.wall_now());
+}
+
+admin::SourceState SourceSide::state() const {
+  return kube_ ? source_state(kube_->state(), clock_.now()) : admin::SourceState{};
+}
+
+std::vector<model::Finding> source_findings(const source::KubeState& state, const std::string& url,
+                                            MonotonicTime now, WallTime wall_now) {
+  using model::Severity;
+  if (state.away_since) {
+    const Error& error = *state.error;
+    return {{state.is_listed ? Severity::kWarning : Severity::kError,
+             error.reason,
+             {},
+             "",
+             "the API server " + url + " does not serve this agent since " +
+                 since(*state.away_since, now, wall_now) +
+                 (state.is_listed ? "; what was known then keeps serving: "
+                                  : "; this agent knows nothing yet and changes nothing: ") +
+                 error.message(),
+             fix_for(error.reason)}};
+  }
+  std::vector<model::Finding> findings;
+  for (const auto& kind : state.kinds) {
+    if (!kind.failing_since || !kind.error) continue;
+    findings.push_back({Severity::kError,
+                        kind.error->reason,
+                        {},
+                        std::string(kind.kind),
+                        "cannot be followed since " + since(*kind.failing_since, now, wall_now) +
+                            ": " + kind.error->message(),
+                        fix_for(kind.error->reason)});
+  }
+  return findings;
+}
+
+admin::SourceState source_state(const source::KubeState& state, MonotonicTime now) {
+  admin::SourceState out;
+  out.is_reachable = !state.away_since;
+  for (const auto& kind : state.kinds) {
+    admin::SourceKind row;
+    row.kind = kind.kind;
+    row.objects = kind.objects;
+    row.is_watching = kind.is_watching;
+    row.relists = kind.relists;
+    row.watch_restarts = kind.watch_restarts;
+    row.silence = std::chrono::duration_cast<std::chrono::milliseconds>(now - kind.heard_at);
+    for (const auto& [reason, count] : kind.errors) row.errors.emplace_back(reason, count);
+    out.kinds.push_back(std::move(row));
+  }
+  return out;
+}
+
+}  // namespace keelson
