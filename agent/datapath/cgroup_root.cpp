@@ -31,12 +31,14 @@ std::optional<size_t> levels_above(std::string_view root) {
   return root.empty() ? std::optional(levels) : std::nullopt;
 }
 
-}  // namespace
+struct Mount {
+  std::string path;
+  size_t levels = 0;
+};
 
-Result<std::string> find_cgroup2_root(std::string_view mountinfo) {
+std::optional<Mount> highest_mount(std::string_view mountinfo) {
   std::istringstream lines{std::string(mountinfo)};
-  std::optional<size_t> highest;
-  std::string found;
+  std::optional<Mount> highest;
   for (std::string line; std::getline(lines, line);) {
     // id parent major:minor root mount-point options [optional fields] - type source options
     const size_t separator = line.find(" - ");
@@ -47,13 +49,27 @@ Result<std::string> find_cgroup2_root(std::string_view mountinfo) {
     before >> id >> parent >> device >> root >> mount_point;
     after >> type;
     const auto levels = type == "cgroup2" ? levels_above(root) : std::nullopt;
-    if (!levels || (highest && *levels <= *highest)) continue;
-    highest = levels;
-    found = unescape(mount_point);
+    if (!levels || (highest && *levels <= highest->levels)) continue;
+    highest = Mount{unescape(mount_point), *levels};
   }
-  if (highest) return found;
+  return highest;
+}
+
+}  // namespace
+
+Result<std::string> find_cgroup2_root(std::string_view mountinfo) {
+  if (auto highest = highest_mount(mountinfo)) return std::move(highest->path);
   return fail(Reason::kernel_feature_missing, ErrorSource::kKernel,
               "no cgroup2 mount that shows the hierarchy's root: mount the host's /sys/fs/cgroup");
+}
+
+bool sees_only_itself(std::string_view mountinfo, std::string_view self_cgroup) {
+  const auto highest = highest_mount(mountinfo);
+  if (highest && highest->levels > 0) return false;
+  std::istringstream lines{std::string(self_cgroup)};
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with("0::")) return line == "0::/";
+  return true;
 }
 
 }  // namespace keelson::datapath

@@ -17,4 +17,10 @@ namespace keelson::datapath {
 // kernel_feature_missing when there is none.
 Result<std::string> find_cgroup2_root(std::string_view mountinfo);
 
+// Whether what find_cgroup2_root() finds is no more than the reader's own cgroup: no mount reaches
+// above its cgroup namespace, and it sits at the root of that (`self_cgroup`: /proc/self/cgroup).
+// Pods would be outside. A node that is itself a container has another root than the kernel's, and
+// its agents still sit below it.
+bool sees_only_itself(std::string_view mountinfo, std::string_view self_cgroup);
+
 }  // namespace keelson::datapath

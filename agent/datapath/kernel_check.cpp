@@ -59,14 +59,19 @@ KernelCheck check_bpffs(const std::string& pin_dir) {
   return error("bpffs", pin_dir + " is not on a bpffs", "mount -t bpf bpf /sys/fs/bpf");
 }
 
+std::string text_of(const char* path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 KernelCheck check_cgroup() {
-  std::ifstream mounts("/proc/self/mountinfo");
-  const std::string text((std::istreambuf_iterator<char>(mounts)), {});
-  const auto root = find_cgroup2_root(text);
+  const std::string mounts = text_of("/proc/self/mountinfo");
+  const auto root = find_cgroup2_root(mounts);
   const std::string hint = "mount the host's cgroup v2 hierarchy into the agent's container";
   if (!root) return error("cgroup2", "cgroup v2 is not mounted", hint);
   struct stat status {};
-  if (::stat(root->c_str(), &status) != 0 || status.st_ino != 1)
+  if (::stat(root->c_str(), &status) != 0 ||
+      (status.st_ino != 1 && sees_only_itself(mounts, text_of("/proc/self/cgroup"))))
     return error("cgroup2", *root + " is not the root of the hierarchy", hint);
   return ok("cgroup2", *root);
 }

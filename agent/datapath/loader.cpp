@@ -68,11 +68,14 @@ Result<Owned<Skeleton>> load_object(const char* name, const Pins& pins) {
   return load_object<Skeleton>(name, pins, [](Skeleton&) { return Result<void>(); });
 }
 
+std::string text_of(const char* path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 Result<std::string> cgroup_path(const LoaderOptions& options) {
   if (!options.cgroup.empty()) return options.cgroup;
-  std::ifstream mounts("/proc/self/mountinfo");
-  const std::string text((std::istreambuf_iterator<char>(mounts)), {});
-  return find_cgroup2_root(text);
+  return find_cgroup2_root(text_of("/proc/self/mountinfo"));
 }
 
 constexpr const char* kLookupPrefix = "lookup_";
@@ -139,7 +142,8 @@ Result<std::unique_ptr<Loader>> Loader::load(const LoaderOptions& options) {
     return fail_errno(Reason::bpf_attach_failed, errno, "cgroup " + path);
   // kernfs gives a hierarchy's root inode 1. In a container with a cgroup namespace of its own the
   // mount only looks like the root, and connections of pods would pass the hooks by.
-  if (options.cgroup.empty() && status.st_ino != 1)
+  if (options.cgroup.empty() && status.st_ino != 1 &&
+      sees_only_itself(text_of("/proc/self/mountinfo"), text_of("/proc/self/cgroup")))
     return fail(Reason::kernel_feature_missing, ErrorSource::kKernel,
                 path + " is not the root of cgroup v2: mount the host's /sys/fs/cgroup");
   KS_ASSIGN(Pins pins, Pins::open(options.pin_dir));

@@ -29,6 +29,17 @@ TEST(CgroupRoot, passes_over_a_mount_that_shows_only_a_part_of_the_hierarchy) {
   EXPECT_EQ(*root, "/host/cgroup 2");
 }
 
+TEST(CgroupRoot, AReaderAtTheTopOfItsNamespaceWithoutAMountAboveItSeesOnlyItself) {
+  const char* own = "30 23 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup rw\n";
+  const char* both =
+      "30 23 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup rw\n"
+      "32 23 0:26 /../.. /host/sys/fs/cgroup ro - cgroup2 cgroup2 rw\n";
+  EXPECT_TRUE(sees_only_itself(own, "0::/\n"));
+  EXPECT_TRUE(sees_only_itself(own, ""));
+  EXPECT_FALSE(sees_only_itself(both, "0::/\n"));
+  EXPECT_FALSE(sees_only_itself(own, "5:cpu:/x\n0::/kubepods/pod1/c\n"));
+}
+
 TEST(CgroupRoot, InAContainersOwnNamespaceTheHostsMountIsTheOneAboveIt) {
   const auto root = find_cgroup2_root(
       "30 23 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup rw\n"
