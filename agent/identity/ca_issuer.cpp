@@ -140,7 +140,8 @@ Result<void> CaIssuer::begin(const std::shared_ptr<Request>& request) {
   call.method = "POST";
   call.target = "/v1/sign";
   call.content_type = "application/json";
-  call.body = "{\"csr\":" + json_quoted(to_pem(der)) + ",\"namespace\":" + json_quoted(request->id.ns) +
+  call.body = "{\"csr\":" + json_quoted(to_pem(der)) +
+              ",\"namespace\":" + json_quoted(request->id.ns) +
               ",\"serviceAccount\":" + json_quoted(request->id.service_account) + "}";
   call.answer_bytes_max = kAnswerBytesMax;
   call.time_limit = kCallTime;
