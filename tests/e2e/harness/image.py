@@ -12,7 +12,7 @@ from harness.versions import ROOT
 
 sys.path.append(str(ROOT / "tools" / "images"))
 
-from image import archive, layer  # noqa: E402
+from image import archive, contents, layer  # noqa: E402, F401 (contents: for scenarios)
 
 EPOCH = 0
 

@@ -4,35 +4,34 @@ Starts each program only to say what it is: what it does on a node is for other 
 """
 import re
 
+from harness.image import contents
 from harness.trouble import Trouble
 from harness.versions import ROOT
 
 STAGE = "install"
 SECONDS_MAX = 120
 FOLDER = ROOT / "build" / "images"
-SAYS = {"keelson-agent": ("--version", "keelson-agent "), "keelson-l7": ("--version", "keelson-l7 "),
-        "keelson-hold": ("--help", "usage: keelson-hold"), "keelson-ctl": ("--help", "keelsonctl")}
 
 
 def run(scenario):
-    archives = [FOLDER / f"{name}.tar" for name in SAYS]
+    archives = [FOLDER / f"{name}.tar" for name in contents.IMAGES]
     if missing := [path.name for path in archives if not path.exists()]:
         raise Trouble(f"{FOLDER} lacks {', '.join(missing)}: make images")
     scenario.cluster.import_images(archives)
-    scenario.tell("ok: both nodes took " + ", ".join(SAYS))
+    scenario.tell("ok: both nodes took " + ", ".join(contents.IMAGES))
     tag = re.search(r'(?m)^appVersion: "?([^"\s]+)', (ROOT / "charts/keelson/Chart.yaml").read_text()).group(1)
     nodes = [node.name for node in scenario.cluster.layout.nodes]
-    pods = [pod(name, tag, node) for name in SAYS for node in nodes]
+    pods = [pod(image.name, tag, node) for image in contents.IMAGES.values() for node in nodes]
     scenario.apply(*pods)
     for one in pods:
-        name, (_, says) = one["metadata"]["name"], SAYS[one["metadata"]["labels"]["image"]]
+        name, program = one["metadata"]["name"], contents.IMAGES[one["metadata"]["labels"]["image"]].programs[0]
         scenario.eventually(f"{name} has run", lambda n=name: has_ended(scenario, n), seconds_max=40)
         output = scenario.kubectl("-n", scenario.namespace, "logs", name)
-        scenario.expect(f"{name} says what it is", says in output, output)
+        scenario.expect(f"{name} says what it is", program in output, output)
 
 
 def pod(name, tag, node):
-    container = {"name": "program", "image": f"localhost/{name}:{tag}", "args": [SAYS[name][0]],
+    container = {"name": "program", "image": f"localhost/{name}:{tag}", "args": ["--help"],
                  "imagePullPolicy": "Never"}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"{name}-{node}", "labels": {"image": name}},
             "spec": {"nodeName": node, "restartPolicy": "Never", "containers": [container]}}
