@@ -1,0 +1,296 @@
+// A pod's start through keelson-cni with the real agent and hold: the Pod object names neither its
+// network namespace nor, yet, an address. The container runtime is a fake that lists what the test
+// says.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cri.pb.h"
+#include "link/hold_client.h"
+#include "netns/hold_process.h"
+#include "support/admin_request.h"
+#include "support/wait_until.h"
+#include "unit/agent/pods/runtime/fake_runtime.h"
+
+namespace keelson::netns_test {
+namespace {
+
+namespace fs = std::filesystem;
+namespace cri = runtime::v1;
+using nlohmann::json;
+using test::wait_until;
+using testing::HasSubstr;
+
+constexpr size_t npos = std::string::npos;
+constexpr char kUid[] = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
+constexpr char kObjects[] = R"(
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {keelson.dev/mesh: enabled}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, uid: 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0}
+spec:
+  nodeName: n1
+  containers: [{name: main}]
+)";
+
+std::string binary(const std::string& name) {
+  const char* folder = std::getenv("KEELSON_BIN");
+  return std::string(folder != nullptr ? folder : "bin") + "/" + name;
+}
+
+struct Ended {
+  int status = -1;
+  std::string out;
+};
+
+class CniEnrol : public testing::Test {
+ protected:
+  CniEnrol() : node_("node"), pod_("pod") {
+    connect_pod(node_, pod_, "p1", "10.88.0.2/24");
+    for (const char* folder : {"run", "state", "manifests", "conf", "bin"})
+      fs::create_directory(at(folder));
+    put("manifests/all.yaml", kObjects);
+    put("conf/10-bridge.conflist",
+        R"({"cniVersion":"1.0.0","name":"pods","plugins":[{"type":"bridge"}]})");
+    start_runtime();
+    hold_.emplace(node_, at("run"));
+    start_agent();
+  }
+  ~CniEnrol() override {
+    stop_agent();
+    hold_.reset();
+    runtime_.reset();
+  }
+
+  std::string at(const std::string& name) const { return folder_.path() + "/" + name; }
+  void put(const std::string& name, const std::string& text) { std::ofstream(at(name)) << text; }
+
+  void start_runtime() {
+    runtime_.emplace(at("runtime.sock"), [this](const std::string& method, const std::string&) {
+      return pods::test::FakeAnswer{method.ends_with("ListPodSandbox") ? listing() : status()};
+    });
+  }
+  void start_agent() {
+    launch_agent();
+    ASSERT_TRUE(wait_until([&] { return admin("/readyz").status == 200; })) << log();
+  }
+  void launch_agent() {
+    const std::vector<std::string> arguments{"keelson-agent",
+                                             "--node",
+                                             "n1",
+                                             "--manifests",
+                                             at("manifests"),
+                                             "--run-dir",
+                                             at("run"),
+                                             "--pin-dir",
+                                             pins_.pins(),
+                                             "--state-dir",
+                                             at("state"),
+                                             "--metrics-address",
+                                             "off",
+                                             "--runtime-socket",
+                                             at("runtime.sock"),
+                                             "--cni-conf-dir",
+                                             at("conf"),
+                                             "--cni-bin-dir",
+                                             at("bin"),
+                                             "--cni-plugin",
+                                             binary("keelson-cni"),
+                                             "--cni-timeout",
+                                             "3",
+                                             "--cni-exempt-namespaces",
+                                             "kube-system"};
+    std::vector<char*> texts;
+    for (const std::string& each : arguments) texts.push_back(const_cast<char*>(each.c_str()));
+    texts.push_back(nullptr);
+    const std::string program = binary("keelson-agent");
+    const Fd node(::open(node_.path().c_str(), O_RDONLY | O_CLOEXEC));
+    const Fd log_file(
+        ::open(at("agent.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    agent_ = ::fork();
+    if (agent_ == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      ::dup2(log_file.get(), 2);
+      if (::setns(node.get(), CLONE_NEWNET) != 0) ::_exit(126);
+      ::execv(program.c_str(), texts.data());
+      ::_exit(127);
+    }
+  }
+  void stop_agent() {
+    if (agent_ <= 0) return;
+    ::kill(agent_, SIGTERM);
+    ::waitpid(agent_, nullptr, 0);
+    agent_ = -1;
+  }
+  std::string log() const {
+    std::ostringstream text;
+    text << std::ifstream(at("agent.log")).rdbuf();
+    return text.str();
+  }
+  test::AdminAnswer admin(const std::string& path) const {
+    return test::admin_get(at("run") + "/agent.sock", path);
+  }
+  std::string workload_state() const {
+    const json list = json::parse(admin("/v1/config/workloads").body, nullptr, false);
+    return list.dump();
+  }
+  std::string metric(const std::string& name) const {
+    std::istringstream lines(admin("/metrics").body);
+    for (std::string line; std::getline(lines, line);)
+      if (line.starts_with(name + " ")) return line.substr(name.size() + 1);
+    return {};
+  }
+
+  // As the runtime does it: our own plugin's object of the list that the agent keeps.
+  Ended call_plugin(const std::string& command, const std::string& pod = "web",
+                    const std::string& uid = kUid) {
+    std::ostringstream text;
+    text << std::ifstream(at("conf") + "/00-keelson.conflist").rdbuf();
+    const json list = json::parse(text.str());
+    json netconf = list["plugins"].back();
+    netconf["cniVersion"] = list["cniVersion"];
+    netconf["name"] = list["name"];
+    netconf["prevResult"] = json::parse(
+        R"({"cniVersion":"1.0.0","interfaces":[{"name":"eth0","sandbox":"x"}],
+            "ips":[{"interface":0,"address":"10.88.0.2/24"}]})");
+    put("netconf", netconf.dump());
+    const std::string line = "env -i CNI_COMMAND=" + command +
+                             " CNI_CONTAINERID=sandbox-1 CNI_IFNAME=eth0 CNI_NETNS=" + pod_.path() +
+                             " 'CNI_ARGS=K8S_POD_NAMESPACE=shop;K8S_POD_NAME=" + pod +
+                             ";K8S_POD_UID=" + uid + "' " + at("bin") + "/keelson-cni < " +
+                             at("netconf");
+    FILE* const pipe = ::popen(line.c_str(), "re");
+    Ended ended;
+    char buffer[4096];
+    for (size_t got; (got = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;)
+      ended.out.append(buffer, got);
+    ended.status = WEXITSTATUS(::pclose(pipe));
+    return ended;
+  }
+
+  void runtime_has_sandbox(bool has) {
+    const std::lock_guard lock(mutex_);
+    has_sandbox_ = has;
+  }
+  std::string listing() {
+    const std::lock_guard lock(mutex_);
+    cri::ListPodSandboxResponse response;
+    if (has_sandbox_) response.add_items()->set_id("sandbox-1");
+    return response.SerializeAsString();
+  }
+  std::string status() const {
+    cri::PodSandboxStatusResponse response;
+    response.mutable_status()->set_id("sandbox-1");
+    response.mutable_status()->mutable_metadata()->set_uid(kUid);
+    response.mutable_status()->mutable_network()->set_ip("10.88.0.2");
+    const json info{
+        {"runtimeSpec",
+         {{"linux", {{"namespaces", {{{"type", "network"}, {"path", pod_.path()}}}}}}}}};
+    (*response.mutable_info())["info"] = info.dump();
+    return response.SerializeAsString();
+  }
+  // What hold keeps, asked as the agent asks.
+  size_t held() const {
+    link::HoldClient hold(at("run") + "/hold.sock");
+    const auto all = hold.list_all();
+    return all ? all->size() : 99;
+  }
+
+  Namespace node_, pod_;
+  TemporaryFolder folder_;
+  Bpffs pins_;
+  std::mutex mutex_;
+  bool has_sandbox_ = false;
+  std::optional<pods::test::FakeRuntime> runtime_;
+  std::optional<HoldProcess> hold_;
+  pid_t agent_ = -1;
+};
+
+TEST_F(CniEnrol, AddIsAnsweredWhenThePodIsInTheMeshAndDelWhenItIsOut) {
+  const Ended added = call_plugin("ADD");
+  ASSERT_EQ(added.status, 0) << added.out << log();
+  EXPECT_EQ(json::parse(added.out)["ips"][0]["address"], "10.88.0.2/24");
+  EXPECT_THAT(workload_state(), HasSubstr("\"ready\""));
+  EXPECT_EQ(held(), 1u);
+  EXPECT_EQ(call_plugin("CHECK").status, 0);
+
+  const Ended deleted = call_plugin("DEL");
+  EXPECT_EQ(deleted.status, 0);
+  EXPECT_EQ(deleted.out, "");
+  EXPECT_EQ(held(), 0u);  // at once: the plugin waits for it
+  EXPECT_EQ(call_plugin("DEL").status, 0);
+  EXPECT_EQ(call_plugin("CHECK").status, 1);
+}
+
+TEST_F(CniEnrol, APodThatTheAgentHasNotReadIsNotStarted) {
+  const Ended refused = call_plugin("ADD", "cart", "another-uid");
+  ASSERT_EQ(refused.status, 1);
+  const json error = json::parse(refused.out);
+  EXPECT_EQ(error["code"], 11);
+  EXPECT_THAT(
+      error["msg"].get<std::string>(),
+      HasSubstr("pod shop/cart: not enrolled in 3 s: the agent has not read Pod shop/cart"));
+}
+
+TEST_F(CniEnrol, APodWithoutALabelStartsAtOnceAndIsNotHeld) {
+  put("manifests/ns.yaml",
+      "apiVersion: v1\nkind: Namespace\nmetadata: {name: plain}\n---\napiVersion: v1\nkind: Pod\n"
+      "metadata: {name: job, namespace: shop, uid: u-job, labels: {keelson.dev/mesh: disabled}}\n"
+      "spec: {nodeName: n1, containers: [{name: main}]}\n");
+  EXPECT_EQ(call_plugin("ADD", "job", "u-job").status, 0) << log();
+  EXPECT_EQ(held(), 0u);
+}
+
+TEST_F(CniEnrol, AnAgentThatIsReplacedFindsThePodAtTheRuntimeAndWritesNothing) {
+  ASSERT_EQ(call_plugin("ADD").status, 0) << log();
+  runtime_has_sandbox(true);
+  stop_agent();
+  EXPECT_EQ(call_plugin("ADD", "cart", "u-2").status, 1);  // nobody is there
+  start_agent();
+  EXPECT_TRUE(wait_until([&] { return workload_state().find("\"ready\"") != npos; }));
+  EXPECT_EQ(metric("keelson_agent_map_writes_total"), "0") << admin("/metrics").body;
+  EXPECT_EQ(held(), 1u);
+}
+
+TEST_F(CniEnrol, ASandboxThatEndedUnheardIsForgottenAtTheNextStart) {
+  ASSERT_EQ(call_plugin("ADD").status, 0) << log();
+  stop_agent();
+  const Ended deleted = call_plugin("DEL");
+  EXPECT_EQ(deleted.status, 0) << deleted.out;
+  EXPECT_EQ(held(), 1u);
+  start_agent();
+  EXPECT_TRUE(wait_until([&] { return held() == 0; })) << log();
+}
+
+TEST_F(CniEnrol, WithoutTheRuntimesAnswerNothingIsTakenOutOfTheMesh) {
+  ASSERT_EQ(call_plugin("ADD").status, 0) << log();
+  stop_agent();
+  runtime_.reset();
+  fs::remove(at("runtime.sock"));
+  launch_agent();
+  EXPECT_TRUE(wait_until([&] { return admin("/readyz").status == 503; }));
+  EXPECT_TRUE(wait_until([&] { return admin("/readyz").body.find("runtime.sock") != npos; }));
+  EXPECT_EQ(held(), 1u);
+  runtime_has_sandbox(true);
+  start_runtime();
+  EXPECT_TRUE(wait_until([&] { return admin("/readyz").status == 200; })) << log();
+  EXPECT_EQ(metric("keelson_agent_map_writes_total"), "0");
+  EXPECT_EQ(held(), 1u);
+}
+
+}  // namespace
+}  // namespace keelson::netns_test
