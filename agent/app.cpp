@@ -27,7 +27,7 @@
 #include "reconciler.h"
 #include "serving/http_server.h"
 #include "source_side.h"
-#include "status/node_state_file.h"
+#include "status_side.h"
 
 namespace keelson {
 namespace {
@@ -111,9 +111,9 @@ class App::Parts {
                   options.trust_bundle_file},
                  std::move(proxy_maps), proxy_callbacks()),
         rollout_(maps_, proxies_.publisher()),
-        node_state_(options.nodestate_dir, options.node_name),
+        status_(loop_, clock_, options.nodestate_dir, options.node_name),
         cutting_(socket_map_.get()),
-        reconciler_({clock_, enrolment_, rollout_, node_state_, cutting_, sandboxes_,
+        reconciler_({clock_, enrolment_, rollout_, status_, cutting_, sandboxes_,
                      [this](const compile::Plan& plan) {
                        proxies_.prepare(plan, *reconciler_.snapshot(), reconciler_.selected());
                      }},
@@ -152,6 +152,7 @@ class App::Parts {
       spdlog::warn("component=model msg=\"{}\"", loaded.error().message());
     KS_TRY(source_.start(
         [this](std::vector<source::FileChange> changes) { on_files(std::move(changes)); }));
+    if (rest::Client* const client = source_.client()) status_.use(*client);
     KS_TRY(pods_side_.start());
     self_check_timer_.start_repeating(kSelfCheckInterval);
     hold_timer_.start_repeating(kHoldWatchInterval);
@@ -260,6 +261,7 @@ class App::Parts {
       return;
     }
     reconciler_.reconcile(store_.snapshot());
+    status_.compare(*reconciler_.snapshot());
     pods_side_.settle();
     flows_.set_names(reconciler_.plan(), reconciler_.snapshot());
     update_readiness();
@@ -280,6 +282,7 @@ class App::Parts {
     if (fenced) {
       proxies_.shut();
       pods_side_.shut();
+      status_.shut();
     }
     return fenced;
   }
@@ -345,7 +348,7 @@ class App::Parts {
   pods::Enrolment enrolment_;
   ProxySide proxies_;
   rollout::Rollout rollout_;
-  status::NodeStateFile node_state_;
+  StatusSide status_;
   Cutting cutting_;
   pods::Sandboxes sandboxes_;
   Reconciler reconciler_;

@@ -32,6 +32,8 @@ class SourceSide {
 
   // Error: what was configured cannot be used. An API server that is away is no error.
   Result<void> start(source::ObjectSource::OnChange on_change);
+  // Null with folders, and before start().
+  rest::Client* client() noexcept { return client_ ? &*client_ : nullptr; }
   // False: nothing is known yet, which must not be taken for an empty cluster.
   bool has_delivered() const noexcept { return has_delivered_; }
   // Why nothing was delivered yet, for people.

@@ -1,0 +1,48 @@
+// StatusSide: how this node tells the others of its pods: a file in the shared folder, or its
+// NodeState at the API server, with the timer that this needs. Only wiring, like App, which owns
+// it. Agent loop only.
+#pragma once
+
+#include <optional>
+#include <random>
+#include <string>
+
+#include "base/clock.h"
+#include "io/event_loop.h"
+#include "io/timer.h"
+#include "model/snapshot.h"
+#include "rest/client.h"
+#include "status/node_state_apply.h"
+#include "status/node_state_file.h"
+
+namespace keelson {
+
+class StatusSide final : public status::NodeStateWriter {
+ public:
+  // `folder`: empty with an API server, and for a node that stands alone.
+  StatusSide(io::EventLoop& loop, const Clock& clock, std::string folder, std::string node_name);
+
+  // From here on by the API server; the client outlives this. Before, and without it: the folder.
+  void use(rest::Client& client);
+  // A newer agent owns the node, and its NodeState.
+  void shut();
+
+  Result<bool> write(const model::NodeState& state) override;
+  // The source's view of the own NodeState, which somebody else may have changed.
+  void compare(const model::Snapshot& snapshot);
+  // Null with a folder.
+  const status::NodeStateApply* apply() const noexcept { return apply_ ? &*apply_ : nullptr; }
+
+ private:
+  void arm();
+
+  const Clock& clock_;
+  const std::string node_name_;
+  std::mt19937_64 random_;
+  status::NodeStateFile file_;
+  std::optional<status::NodeStateApply> apply_;
+  bool is_shut_ = false;
+  io::Timer timer_;
+};
+
+}  // namespace keelson
