@@ -1,8 +1,8 @@
 // object_text: the JSON of the API server, cut into objects, each as one line of JSON without what
-// nothing of ours reads: managedFields, resourceVersion, the last-applied annotation, and status
-// unless the resource's is read. Values are copied once, as they stand. Lists of built-in kinds
-// leave out apiVersion and kind of their items; every object here has them. Pure, any thread.
-// Error: api_answer_malformed.
+// nothing of ours reads: managedFields, resourceVersion, the last-applied annotation, a netns
+// annotation, and status unless the resource's is read. Values are copied once, as they stand.
+// Lists of built-in kinds leave out apiVersion and kind of their items; every object here has them.
+// Pure, any thread. Error: api_answer_malformed.
 #pragma once
 
 #include <chrono>

@@ -39,7 +39,7 @@ TEST(ObjectText, AListIsCutIntoObjectsThatNameTheirKind) {
 TEST(ObjectText, WhatNothingReadsIsLeftOut) {
   const ListPage page = page_of("Pod", R"({"metadata":{"resourceVersion":"1"},"items":[
     {"metadata":{"name":"a","uid":"u","managedFields":[{"f":{"g":1}}],
-       "annotations":{"kubectl.kubernetes.io/last-applied-configuration":"{}","k":"v"}},
+       "annotations":{"kubectl.kubernetes.io/last-applied-configuration":"{}","keelson.dev/netns":"/proc/1/ns/net","k":"v"}},
      "spec":{"nodeName":"n"},
      "status":{"phase":"Running","containerStatuses":[{"restartCount":3}],"podIP":"10.0.0.1"}}]})");
   ASSERT_EQ(page.items.size(), 1u);
