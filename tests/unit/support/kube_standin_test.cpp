@@ -65,7 +65,7 @@ TEST(KubeStandin, EndsWithItsMakerEvenByACrash) {
   if (maker == 0) {
     const KubeStandin standin;
     const pid_t pid = standin.pid();
-    const std::string folder = standin.folder();
+    const std::string& folder = standin.folder();
     if (::write(ends[1], &pid, sizeof pid) != ssize_t(sizeof pid) ||
         ::write(ends[1], folder.data(), folder.size()) != ssize_t(folder.size()))
       ::_exit(1);
