@@ -1,4 +1,5 @@
 """Suite: plays scenarios one after another, each in a process of its own with a time limit, and counts."""
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from harness import scenario
 from harness.versions import HERE
 
 SKIPPED = 77           # exit status of a scenario that skipped
-CLEAN_UP_SECONDS = 20  # beyond the limit of the scenario itself, for its namespace
+CLEAN_UP_SECONDS = 60  # beyond the limit of the scenario itself, for its `finally`
 LOG_BYTES_MAX = 200_000
 COLLECTED = (("pods.txt", ("get", "pods", "-A", "-o", "wide")),
              ("events.txt", ("get", "events", "-A", "--sort-by=.lastTimestamp")),
@@ -56,16 +57,17 @@ def title(module):
 
 
 def wait(process, seconds_max):
-    """The exit status; None when it had to be ended. Its process group goes with it."""
+    """The exit status; None when it had to be ended, which it may clean up after. Its process group goes with it."""
     try:
         return process.wait(seconds_max)
     except subprocess.TimeoutExpired:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(CLEAN_UP_SECONDS)
         return None
     finally:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
 
 

@@ -39,7 +39,8 @@ def main(arguments, usage):
     except Trouble as trouble:
         print(f"run: {trouble}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("run: ended", file=sys.stderr)
+        if not options.only:  # of a scenario the suite tells it, after its last line
+            print("run: ended", file=sys.stderr)
     if not options.only:
         print("0 passed, 1 failed, 0 skipped")
     return 1

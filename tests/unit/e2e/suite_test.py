@@ -1,10 +1,33 @@
 """The end of a run: counts and details. Every scenario says what it is and how long it may take."""
+import pathlib
 import subprocess
 import sys
+import tempfile
 import unittest
+from unittest import mock
 
 from harness import scenario, suite
 from harness.suite import Result
+from harness.versions import HERE
+
+CLEANS_UP = """\
+import pathlib, signal, sys
+sys.path.insert(0, sys.argv[1])
+from harness import suite_command
+signal.signal(signal.SIGTERM, suite_command.on_end)
+try:
+    print("ready", flush=True)
+    signal.pause()
+finally:
+    pathlib.Path(sys.argv[2]).write_text("clean")
+"""
+DOES_NOT_END = """\
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
 
 
 class SummaryTest(unittest.TestCase):
@@ -26,6 +49,25 @@ class WaitTest(unittest.TestCase):
         self.assertIsNone(suite.wait(process, 0.5))
         self.assertEqual(process.stdout.read(), b"")  # ends only when nobody holds the other end
         process.stdout.close()
+
+    def ready(self, program, *arguments):
+        process = subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL, start_new_session=True)
+        self.addCleanup(process.stdout.close)
+        self.assertEqual(process.stdout.readline(), b"ready\n")
+        return process
+
+    def test_a_scenario_beyond_its_limit_may_clean_up(self):
+        with tempfile.TemporaryDirectory() as folder:
+            cleaned = pathlib.Path(folder, "cleaned")
+            self.assertIsNone(suite.wait(self.ready(CLEANS_UP, str(HERE), str(cleaned)), 0.05))
+            self.assertEqual(cleaned.read_text(), "clean")
+
+    def test_but_not_for_ever(self):
+        with mock.patch.object(suite, "CLEAN_UP_SECONDS", 0.05):
+            process = self.ready(DOES_NOT_END)
+            self.assertIsNone(suite.wait(process, 0.05))
+            self.assertEqual(process.returncode, -9)
 
 
 class ScenariosTest(unittest.TestCase):
