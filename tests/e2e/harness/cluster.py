@@ -157,7 +157,7 @@ class Cluster:
             for node in self.layout.nodes:
                 self._progress.wait(f"containerd on {node.name}", NODE_SECONDS_MAX, lambda n=node: self._has_runtime(n))
             self.import_images(sorted(self.layout.images.glob("*.tar")))
-            self._progress.wait("the API server", API_SECONDS_MAX, self._is_api_ready)
+            self._progress.wait("the API server", API_SECONDS_MAX, self.is_api_ready)
         for name in ("kube-controller-manager", "kube-scheduler"):
             self.nodes.start_program(first, name)
         for node in self.layout.nodes:
@@ -168,7 +168,8 @@ class Cluster:
         code, _, err = attempt(*self.nodes.inside(node, ["ctr", "version"]), seconds_max=10)
         return code == 0, err.strip()[-200:]
 
-    def _is_api_ready(self):
+    def is_api_ready(self):
+        """Whether the API server answers, and why not; Trouble when it or its store has ended."""
         first = self.layout.control_plane
         for name in ("etcd", "kube-apiserver"):
             if not self.nodes.is_running(first, name):

@@ -15,17 +15,14 @@ def run(scenario):
     layout, nodes = scenario.cluster.layout, scenario.cluster.nodes
     pod = scenario.pods("app=web")[0]
     outside = ["ip", "netns", "exec", layout.hub_netns, "curl", "-sS", "-m", "3"]
-    nodes.stop_program(layout.control_plane, "kube-apiserver")
-    code, _, _ = scenario.kubectl.attempt("get", "--raw", "/readyz", seconds_max=10)
-    scenario.expect("the API server is gone", code != 0)
-    said = command(*outside, f"http://{pod['status']['podIP']}:{apps.PORT}")
-    scenario.expect("a pod answers without it", pod["metadata"]["name"] in said, said)
-    nodes.start_program(layout.control_plane, "kube-apiserver")
-    scenario.eventually("the API server is back", lambda: is_ready(scenario), seconds_max=60)
+    try:
+        nodes.stop_program(layout.control_plane, "kube-apiserver")
+        code, _, _ = scenario.kubectl.attempt("get", "--raw", "/readyz", seconds_max=10)
+        scenario.expect("the API server is gone", code != 0)
+        said = command(*outside, f"http://{pod['status']['podIP']}:{apps.PORT}")
+        scenario.expect("a pod answers without it", pod["metadata"]["name"] in said, said)
+    finally:
+        nodes.start_program(layout.control_plane, "kube-apiserver")
+        scenario.eventually("the API server is back", scenario.cluster.is_api_ready, seconds_max=50)
     scenario.kubectl("-n", scenario.namespace, "scale", "deployment/web", "--replicas=2")
     scenario.ready("deployment/web")
-
-
-def is_ready(scenario):
-    code, _, error = scenario.kubectl.attempt("get", "--raw", "/readyz", seconds_max=10)
-    return code == 0, error.strip()
