@@ -1,7 +1,8 @@
 """Scenario: what a module of tests/e2e/scenarios gets to work with.
 
 A module has a docstring (its first line is the title), STAGE (one of STAGES, played in this order), SECONDS_MAX and
-run(scenario). It works in a namespace of its own, which goes afterwards. It fails by raising, most often through
+run(scenario). It works in a namespace of its own, which goes afterwards; after a failure it stays to be looked into,
+until the scenario is played again. It fails by raising, most often through
 `expect` or `eventually`; it skips by raising Skip with the reason.
 """
 import importlib
@@ -24,6 +25,10 @@ def names(words=()):
     return sorted(chosen, key=lambda name: (STAGES.index(load(name).STAGE), name))
 
 
+def namespace_of(name):
+    return "e2e-" + name.replace("_", "-")
+
+
 def load(name):
     return importlib.import_module(f"scenarios.{name}")
 
@@ -31,7 +36,7 @@ def load(name):
 class Scenario:
     def __init__(self, name, cluster, progress):
         self.cluster, self.kubectl, self._progress = cluster, cluster.kubectl, progress
-        self.namespace = "e2e-" + name.replace("_", "-")
+        self.namespace = namespace_of(name)
 
     def tell(self, text):
         self._progress.tell(text)

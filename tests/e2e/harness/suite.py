@@ -73,7 +73,7 @@ def wait(process, seconds_max):
 
 def collect(name, cluster, folder):
     """What may explain a failure: objects, events, logs of the scenario's pods and of the nodes' programs."""
-    namespace = "e2e-" + name.replace("_", "-")
+    namespace = scenario.namespace_of(name)
     for file, arguments in (*COLLECTED, ("describe.txt", ("describe", "all", "-n", namespace))):
         code, out, err = cluster.kubectl.attempt(*arguments)
         (folder / file).write_text(out if code == 0 else out + err)

@@ -73,6 +73,9 @@ def play_all(options):
 
 def bring_up(cluster, options):
     if options.keep and cluster.is_up:
+        if (running := cluster.settings["cgroups"]) != options.cgroups:
+            raise Trouble(f"cluster {options.name} is up with --cgroups {running}, not with --cgroups {options.cgroups}: "
+                          f"tests/e2e/cluster --name {options.name} down, or choose another --name")
         return
     try:
         cluster.up()
@@ -85,11 +88,14 @@ def play_one(options):
     progress = Progress(options.only)
     cluster = Cluster(Layout(options.name), progress, is_unified=options.cgroups == "unified")
     run = scenario.Scenario(options.only, cluster, progress)
+    # An earlier one that failed left its own.
+    cluster.kubectl("delete", "namespace", run.namespace, "--ignore-not-found", "--wait")
     cluster.kubectl("create", "namespace", run.namespace)
+    status = 0
     try:
         scenario.load(options.only).run(run)
     except scenario.Skip as skip:
         print(f"skipped: {skip}")
-        return suite.SKIPPED
+        status = suite.SKIPPED
     cluster.kubectl("delete", "namespace", run.namespace, "--wait=false")
-    return 0
+    return status
