@@ -8,7 +8,6 @@ import fcntl
 import json
 import os
 import shutil
-import subprocess
 
 from harness import crds, images, keys, network
 from harness.command import attempt, run
@@ -21,10 +20,10 @@ from harness.services import CONTROL_PLANE, EVERY_NODE
 from harness.trouble import Trouble
 from harness.versions import HERE, ROOT
 
-NEEDED = ["bash", "cc", "containerd", "conntrack", "ctr", "ip", "ipset", "iptables", "jq", "ldd", "mount", "nft",
-          "nsenter", "openssl", "runc", "socat", "unshare", "zstd"]
+NEEDED = ["/bin/busybox", "bash", "bpftool", "cc", "containerd", "conntrack", "ctr", "curl", "ip", "ipset", "iptables",
+          "jq", "ldd", "mount", "nft", "nsenter", "openssl", "runc", "socat", "unshare", "zstd"]
 KUBE_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
-API_SECONDS_MAX, NODE_SECONDS_MAX, DNS_SECONDS_MAX = 90, 90, 90
+API_SECONDS_MAX, NODE_SECONDS_MAX, DNS_SECONDS_MAX, IMPORT_SECONDS_MAX = 90, 90, 90, 120
 WRAPPER = """\
 #!/bin/sh
 # {name} for the end-to-end cluster "{cluster}"; gone with `tests/e2e/cluster down`.
@@ -180,10 +179,13 @@ class Cluster:
     def import_images(self, archives):
         """Docker or OCI archives, into both nodes at once."""
         def import_one(node):
+            command = self.nodes.inside(node, ["ctr", "-n", "k8s.io", "images", "import", "-"])
             for archive in archives:
                 # The file is the machine's: a node sees its own root.
                 with open(archive, "rb") as file:
-                    run_with_input(self.nodes.inside(node, ["ctr", "-n", "k8s.io", "images", "import", "-"]), file)
+                    code, _, error = attempt(*command, stdin=file, seconds_max=IMPORT_SECONDS_MAX)
+                if code != 0:
+                    raise Trouble(f"containerd on {node.name} does not take {archive}: {error.strip()}")
 
         with concurrent.futures.ThreadPoolExecutor() as pool:
             for done in [pool.submit(import_one, node) for node in self.layout.nodes]:
@@ -220,12 +222,6 @@ class Cluster:
         wanted = [(self.layout.control_plane, name) for name in CONTROL_PLANE]
         wanted += [(node, name) for node in self.layout.nodes for name in EVERY_NODE]
         return [f"{name} on {node.name}" for node, name in wanted if not self.nodes.is_running(node, name)]
-
-
-def run_with_input(command, file):
-    done = subprocess.run(command, stdin=file, capture_output=True, text=True, timeout=120, check=False)
-    if done.returncode != 0:
-        raise Trouble(f"{' '.join(command[-5:])} of {file.name}: {done.stderr.strip()}")
 
 
 def check_machine():

@@ -6,20 +6,22 @@ from harness.trouble import Trouble
 SECONDS_MAX = 60
 
 
-def run(*arguments, stdin=None, seconds_max=SECONDS_MAX, folder=None):
-    """Standard output; Trouble when the command fails or takes longer."""
-    code, out, err = attempt(*arguments, stdin=stdin, seconds_max=seconds_max, folder=folder)
+def run(*arguments, folder=None, **options):
+    """Standard output; Trouble when the command fails or takes longer. Options as for `attempt`."""
+    code, out, err = attempt(*arguments, folder=folder, **options)
     if code != 0:
-        raise Trouble(f"{' '.join(map(str, arguments))}: exit status {code}: {(err or out).strip()}")
+        where = f" (in {folder})" if folder else ""
+        raise Trouble(f"{' '.join(map(str, arguments))}{where}: exit status {code}: {(err or out).strip()}")
     return out
 
 
-def attempt(*arguments, stdin=None, seconds_max=SECONDS_MAX, folder=None):
-    """Exit status, standard output and standard error; 124 when it took longer."""
+def attempt(*arguments, stdin=None, seconds_max=SECONDS_MAX, folder=None, environment=None):
+    """Exit status, standard output and standard error; 124 when it took longer. `stdin` is text or an open file."""
     words = [str(argument) for argument in arguments]
+    given = {"input": stdin} if isinstance(stdin, str) else {"stdin": stdin or subprocess.DEVNULL}
     try:
-        done = subprocess.run(words, input=stdin, capture_output=True, text=True, errors="replace", cwd=folder,
-                              timeout=seconds_max, check=False, **({} if stdin else {"stdin": subprocess.DEVNULL}))
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace", cwd=folder, env=environment,
+                              timeout=seconds_max, check=False, **given)
     except subprocess.TimeoutExpired as late:
         return 124, text_of(late.stdout), text_of(late.stderr) + f"did not end within {seconds_max} s"
     except FileNotFoundError:

@@ -1,10 +1,7 @@
 """Kubectl: the real kubectl against one cluster, from its control plane's network namespace."""
 import json
 
-from harness.command import attempt
-from harness.trouble import Trouble
-
-SECONDS_MAX = 60
+from harness.command import SECONDS_MAX, attempt, run
 
 
 class Kubectl:
@@ -17,10 +14,7 @@ class Kubectl:
 
     def __call__(self, *arguments, stdin=None, seconds_max=SECONDS_MAX):
         """Standard output; Trouble when it fails."""
-        code, out, err = self.attempt(*arguments, stdin=stdin, seconds_max=seconds_max)
-        if code != 0:
-            raise Trouble(f"kubectl {' '.join(map(str, arguments))}: exit status {code}: {(err or out).strip()}")
-        return out
+        return run(self._program, *arguments, stdin=stdin, seconds_max=seconds_max)
 
     def json(self, *arguments):
         return json.loads(self(*arguments, "-o", "json"))

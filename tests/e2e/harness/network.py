@@ -1,10 +1,8 @@
 """Network of a cluster: a hub namespace whose bridge is the wire between the nodes and the world outside them, and a
 namespace for each node with eth0 on that bridge. Nothing of it is reachable from the machine's own namespace.
 """
-import subprocess
-
+from harness.command import run
 from harness.layout import HUB_IP
-from harness.trouble import Trouble
 
 
 def commands(layout):
@@ -26,12 +24,6 @@ def commands(layout):
 def make(layout, record):
     for netns in [layout.hub_netns, *(node.netns for node in layout.nodes)]:
         record.add("netns", netns)
-        ip(["netns", "add", netns], "")
+        run("ip", "netns", "add", netns)
     for netns, lines in commands(layout).items():
-        ip(["-n", netns, "-batch", "-"], "\n".join(lines) + "\n")
-
-
-def ip(arguments, batch):
-    done = subprocess.run(["ip", *arguments], input=batch, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise Trouble(f"ip {' '.join(arguments)} failed: {done.stderr.strip()}")
+        run("ip", "-n", netns, "-batch", "-", stdin="\n".join(lines) + "\n")

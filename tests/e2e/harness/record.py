@@ -4,11 +4,12 @@ all of it, however the run that made it ended. Things are removed in reverse ord
 One JSON object a line in /run/keelson-e2e/NAME.record: {"kind": "netns", "thing": "keelson-e2e-default-hub"}.
 """
 import json
+import os
 import pathlib
 import shutil
-import subprocess
 
 from harness import cgroups
+from harness.command import attempt
 from harness.trouble import Trouble
 
 
@@ -43,27 +44,21 @@ def whole_lines(text):
     return [line for line in text.split("\n")[:-1] if line]
 
 
-def run(*command):
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return "" if done.returncode == 0 else done.stderr.strip() or f"exit status {done.returncode}"
+def problem_of(*command):
+    """Empty when the command did it, else why not."""
+    code, _, error = attempt(*command)
+    return "" if code == 0 else error.strip() or f"exit status {code}"
 
 
 def remove_netns(name):
-    return run("ip", "netns", "del", name) if pathlib.Path("/run/netns", name).exists() else ""
+    return problem_of("ip", "netns", "del", name) if pathlib.Path("/run/netns", name).exists() else ""
 
 
 def remove_tmpfs(path):
-    problem = ""
-    if is_mount_point(path):
-        problem = run("umount", path)
+    problem = problem_of("umount", path) if os.path.ismount(path) else ""
     if not problem:
         shutil.rmtree(path, ignore_errors=True)
     return problem
-
-
-def is_mount_point(path):
-    mounted = [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
-    return str(path) in mounted
 
 
 REMOVERS = {"netns": remove_netns, "tmpfs": remove_tmpfs, "cgroup": cgroups.remove}

@@ -3,12 +3,13 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 
+from harness.command import attempt, run
 from harness.trouble import Trouble
 from harness.versions import VERSIONS
 
 USUAL = "/usr/local/go/bin/go"
+GO_SECONDS_MAX = 1800  # downloads the modules of a whole main
 FLAGS = "-trimpath -buildvcs=false -modcacherw"
 
 
@@ -24,8 +25,7 @@ def find_go():
     program = shutil.which("go") or (USUAL if os.access(USUAL, os.X_OK) else None)
     if program is None:
         raise Trouble(f"no Go toolchain: the cluster's programs are built from Go modules; {fix}")
-    said = subprocess.run([program, "version"], capture_output=True, text=True,
-                          env=dict(os.environ, GOTOOLCHAIN="local"), check=False).stdout.strip()
+    said = attempt(program, "version", environment=dict(os.environ, GOTOOLCHAIN="local"))[1].strip()
     if (version := parse_version(said)) is None or version < wanted:
         raise Trouble(f"the Go toolchain {program} is too old ({said or 'it does not answer'}); {fix}")
     return program
@@ -41,11 +41,7 @@ class Toolchain:
 
     def go(self, arguments, folder):
         """Standard output of `go ARGUMENTS`, run in `folder`."""
-        done = subprocess.run([self.program, *arguments], cwd=folder, env=self.environment, capture_output=True,
-                              text=True, check=False)
-        if done.returncode != 0:
-            raise Trouble(f"go {' '.join(arguments[:2])} failed in {folder}:\n{done.stderr.strip()}")
-        return done.stdout
+        return run(self.program, *arguments, folder=folder, environment=self.environment, seconds_max=GO_SECONDS_MAX)
 
     def module_folder(self, module, folder):
         return pathlib.Path(self.go(["list", "-m", "-f", "{{.Dir}}", module], folder).strip())
