@@ -21,7 +21,7 @@ from harness.trouble import Trouble
 from harness.versions import HERE, ROOT
 
 NEEDED = ["/bin/busybox", "bash", "bpftool", "cc", "containerd", "conntrack", "ctr", "curl", "ip", "ipset", "iptables",
-          "jq", "ldd", "mount", "nft", "nsenter", "openssl", "runc", "socat", "unshare", "zstd"]
+          "jq", "mount", "nft", "nsenter", "openssl", "readelf", "runc", "socat", "unshare", "zstd"]
 KUBE_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
 API_SECONDS_MAX, NODE_SECONDS_MAX, DNS_SECONDS_MAX, IMPORT_SECONDS_MAX = 90, 90, 90, 120
 WRAPPER = """\

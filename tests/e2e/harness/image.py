@@ -5,14 +5,13 @@ For the tests' own images only: made at each `up`, imported at once, never kept.
 import hashlib
 import os
 import stat
-import subprocess
 import sys
 
 from harness.versions import ROOT
 
 sys.path.append(str(ROOT / "tools" / "images"))
 
-from image import archive, contents, layer  # noqa: E402, F401 (contents: for scenarios)
+from image import archive, contents, elf, layer, trouble  # noqa: E402, F401 (contents, trouble: for callers)
 
 EPOCH = 0
 
@@ -23,16 +22,10 @@ def add_file(tree, path, source):
         tree.add_file(path, file.read(), mode)
 
 
-def add_program(tree, source):
-    """A program at its own path and the shared libraries that it needs."""
-    add_file(tree, source, os.path.realpath(source))
-    listed = subprocess.run(["ldd", source], capture_output=True, text=True, check=False).stdout
-    for library in libraries(listed):
-        add_file(tree, library, os.path.realpath(library))
-
-
-def libraries(ldd_output):
-    return sorted({word for line in ldd_output.splitlines() for word in line.split() if word.startswith("/")})
+def add_programs(tree, sources, architecture):
+    """Programs at their own paths and the shared libraries that they need."""
+    for path in [*sources, *elf.closure(sources, architecture)]:
+        add_file(tree, path, os.path.realpath(path))
 
 
 def write(path, name, tree, architecture, entry_point=(), user=""):

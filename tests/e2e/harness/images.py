@@ -6,7 +6,8 @@ import os
 import platform
 
 from harness.command import run
-from harness.image import add_file, add_program, layer, write
+from harness.image import add_file, add_programs, layer, trouble, write
+from harness.trouble import Trouble
 from harness.versions import HERE
 
 TAG = "1"
@@ -28,13 +29,12 @@ def one_program(path, source):
     return tree
 
 
-def tools():
+def tools(architecture):
     tree = one_program("/bin/busybox", "/bin/busybox")
     for applet in run("/bin/busybox", "--list").split():
         if applet != "busybox":
             tree.add_link(f"/bin/{applet}", "busybox")
-    for program in ("/usr/bin/curl", os.path.realpath("/usr/sbin/bpftool")):
-        add_program(tree, program)
+    add_programs(tree, ["/usr/bin/curl", os.path.realpath("/usr/sbin/bpftool")], architecture)
     tree.add_file("/etc/passwd", b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
     tree.add_file("/etc/nsswitch.conf", b"hosts: files dns\n")
     return tree
@@ -42,10 +42,16 @@ def tools():
 
 def build(folder, pause, coredns):
     """Writes the archives into `folder`."""
+    try:
+        write_all(folder, pause, coredns, ARCHITECTURES[platform.machine()])
+    except trouble.Trouble as problem:  # of tools/images
+        raise Trouble(f"the images of the tests: {problem}") from None
+
+
+def write_all(folder, pause, coredns, architecture):
     folder.mkdir(parents=True, exist_ok=True)
-    architecture = ARCHITECTURES[platform.machine()]
     made = {"pause": (one_program("/pause", pause), ["/pause"], "65535"),
             "coredns": (one_program("/coredns", coredns), ["/coredns"], ""),
-            "tools": (tools(), [], "")}
+            "tools": (tools(architecture), [], "")}
     for name, (tree, entry_point, user) in made.items():
         write(folder / f"{name}.tar", f"localhost/{name}:{TAG}", tree, architecture, entry_point, user)

@@ -1,11 +1,14 @@
 """The tests' own images are archives that a runtime loads, the same bytes each time."""
 import json
 import pathlib
+import platform
 import tarfile
 import tempfile
 import unittest
+from unittest import mock
 
-from harness import image
+from harness import image, images
+from harness.trouble import Trouble
 
 
 class ImageTest(unittest.TestCase):
@@ -42,9 +45,21 @@ class ImageTest(unittest.TestCase):
                 self.assertEqual(layer.getmember("usr/bin/program").mode, 0o755)
                 self.assertEqual(layer.getmember("tmp").mode, 0o1777)
 
-    def test_libraries_are_what_ldd_found(self):
-        text = "\tlinux-vdso.so.1 (0x1)\n\tlibc.so.6 => /lib/libc.so.6 (0x2)\n\t/lib64/ld-linux.so.2 (0x3)\n"
-        self.assertEqual(image.libraries(text), ["/lib/libc.so.6", "/lib64/ld-linux.so.2"])
+    def test_a_program_brings_its_libraries(self):
+        tree = image.layer.Tree()
+        image.add_programs(tree, ["/bin/sh"], images.ARCHITECTURES[platform.machine()])
+        self.assertTrue([path for path in tree.entries if path.endswith("/libc.so.6")], list(tree.entries))
+
+    def test_a_file_that_is_no_program_is_trouble_of_the_tests(self):
+        text = self.folder / "text"
+        text.write_text("text")
+
+        def tools(architecture):
+            image.add_programs(image.layer.Tree(), [str(text)], architecture)
+
+        with mock.patch.object(images, "tools", tools):
+            with self.assertRaisesRegex(Trouble, f"{text} is no program"):
+                images.build(self.folder / "images", text, text)
 
 
 if __name__ == "__main__":
