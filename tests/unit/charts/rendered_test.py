@@ -19,8 +19,8 @@ HOST_PATHS = {"agent": {"run", "bpf", "cgroup", "netns", "state", "runtime", "cn
               "hold": {"run", "netns"}, "l7": {"run"}, "ready": {"run"}, "ca": set()}
 WRITABLE = {"agent": {"run", "bpf", "state", "cni-bin", "cni-conf"}, "hold": {"run"}, "l7": set(), "ready": set(),
             "ca": set()}
-SUPPLEMENTS = {"Namespace", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy",
-               "ValidatingAdmissionPolicyBinding"}  # no namespace
+CLUSTER_SCOPED = {"Namespace", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding",
+                  "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
 
 
 class Rendered(unittest.TestCase):
@@ -142,7 +142,7 @@ class Rendered(unittest.TestCase):
             for found in objects:
                 metadata = found["metadata"]
                 where = f"{case} {found['kind']} {metadata['name']}"
-                self.assertEqual(found["kind"] in SUPPLEMENTS, "namespace" not in metadata, where)
+                self.assertEqual(found["kind"] in CLUSTER_SCOPED, "namespace" not in metadata, where)
                 for label in ("name", "instance", "component", "part-of", "managed-by", "version"):
                     self.assertIn(f"app.kubernetes.io/{label}", metadata["labels"], where)
                 key = (found["kind"], metadata.get("namespace"), metadata["name"])

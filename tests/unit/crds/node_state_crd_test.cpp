@@ -95,7 +95,9 @@ TEST_F(NodeStateCrd, ValidExamplesAreFineForBoth) {
 }
 
 TEST_F(NodeStateCrd, RefusedExamplesAreRefusedByBoth) {
-  for (const Value& object : documents(read("examples/nodestate.refused.yaml"))) {
+  const std::vector<Value> refused = documents(read("examples/nodestate.refused.yaml"));
+  ASSERT_EQ(5u, refused.size());
+  for (const Value& object : refused) {
     const std::string name = at(object, {"metadata", "name"}).text();
     EXPECT_FALSE(refusals(schema(), object).empty()) << name;
     const auto decoded = model::decode_file("refused.yaml", object.to_json());
