@@ -1,4 +1,6 @@
-"""Standin: one kube-standin process for tests in Python. It ends when its standard input is closed, so also by a crash."""
+"""Standin: one kube-standin process for tests in Python. It ends when its standard input is closed, so also by
+a crash.
+"""
 import json
 import os
 import pathlib

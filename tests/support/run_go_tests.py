@@ -19,7 +19,8 @@ def environment(go, cache):
 
 
 def run(command, folder, settings):
-    return subprocess.run(command, cwd=folder, env=settings, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.run(command, cwd=folder, env=settings, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def checks(go, folder, settings):

@@ -34,12 +34,14 @@ def stat(title, description, expression, unit="short", bad_above=None, good_from
         steps = [{"color": "red", "value": None}, {"color": "green", "value": good_from}]
     return {"type": "stat", "title": title, "description": description, "datasource": DATASOURCE,
             "targets": targets([("", expression)]), "width": 4, "height": STAT_HEIGHT,
-            "fieldConfig": {"defaults": {"unit": unit, "thresholds": {"mode": "absolute", "steps": steps}}, "overrides": []},
+            "fieldConfig": {"defaults": {"unit": unit, "thresholds": {"mode": "absolute", "steps": steps}},
+                            "overrides": []},
             "options": {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "value", "graphMode": "area"}}
 
 
 def graph(title, description, queries, unit="short", stack=False, width=12):
-    custom = {"fillOpacity": 20 if stack else 5, "stacking": {"mode": "normal" if stack else "none"}, "showPoints": "never"}
+    custom = {"fillOpacity": 20 if stack else 5, "stacking": {"mode": "normal" if stack else "none"},
+              "showPoints": "never"}
     return {"type": "timeseries", "title": title, "description": description, "datasource": DATASOURCE,
             "targets": targets(queries), "width": width, "height": GRAPH_HEIGHT,
             "fieldConfig": {"defaults": {"unit": unit, "min": 0, "custom": custom}, "overrides": []},
@@ -74,9 +76,11 @@ def rate(metric, selector="", by=""):
 
 def mesh():
     passed = "keelson_datapath_connections_total"
-    return dashboard("keelson-mesh", "Keelson / Mesh", "What the mesh carries, what it refuses, and whether it is whole.",
+    return dashboard("keelson-mesh", "Keelson / Mesh",
+                     "What the mesh carries, what it refuses, and whether it is whole.",
                      [datasource_variable()], [
-        stat("Agents ready", "Nodes whose agent has done every start-up task.", "sum(keelson_agent_ready)", good_from=1),
+        stat("Agents ready", "Nodes whose agent has done every start-up task.",
+             "sum(keelson_agent_ready)", good_from=1),
         stat("Agents not ready", "", "count(keelson_agent_ready == 0) or vector(0)", bad_above=1),
         stat("Meshed pods", "", "sum(keelson_agent_enrolled_pods)"),
         stat("Pods refused", "They ask for the mesh and cannot join: keelsonctl config workloads says why.",
@@ -85,7 +89,8 @@ def mesh():
              'max(keelson_agent_findings{severity="error"})', bad_above=1),
         stat("Streams lost", "Carried by proxies that ended without a goodbye, in this time range.",
              "sum(increase(keelson_proxy_streams_lost_total[$__range]))", bad_above=1),
-        graph("Connections by path", "Direct: in the kernel alone. Captured: through a proxy. Passthrough: not to the mesh.",
+        graph("Connections by path",
+              "Direct: in the kernel alone. Captured: through a proxy. Passthrough: not to the mesh.",
               [("{{reason}}", rate(passed, by="reason") + " > 0")], "cps", stack=True),
         graph("Kernel path against proxy path", "Share of new connections inside the mesh that needed no proxy.",
               [("direct", f"{rate(passed, DIRECT)} / ({rate(passed, EITHER)} > 0)")], "percentunit"),
@@ -95,7 +100,8 @@ def mesh():
               [("{{reason}}", rate("keelson_proxy_outcomes_total", by="reason") + " > 0")], "ops", stack=True),
         graph("Carried by proxies", "", [("connections", "sum(keelson_proxy_connections_active)"),
                                           ("HBONE tunnels", "sum(keelson_proxy_tunnels_active)")]),
-        graph("Bytes through proxies", "", [("{{direction}}", rate("keelson_proxy_bytes_total", by="direction"))], "Bps"),
+        graph("Bytes through proxies", "",
+              [("{{direction}}", rate("keelson_proxy_bytes_total", by="direction"))], "Bps"),
         graph("TLS handshakes", "", [("handshakes", rate("keelson_proxy_handshakes_total"))], "ops"),
         graph("Connections cut by policy", "Established connections that a policy change ended.",
               [("cut", rate("keelson_datapath_connections_cut_total"))], "ops"),
@@ -117,22 +123,27 @@ def node():
         stat("Uptime of the agent", "", f"min(keelson_agent_uptime_seconds{at})", "s"),
         stat("Map writes failed", "In this time range.",
              f"sum(increase(keelson_agent_map_write_failures_total{at}[$__range]))", bad_above=1),
-        graph("Connections by path", "", [("{{reason}}", rate("keelson_datapath_connections_total", at, "reason") + " > 0")],
+        graph("Connections by path", "",
+              [("{{reason}}", rate("keelson_datapath_connections_total", at, "reason") + " > 0")],
               "cps", stack=True),
-        graph("Refused in the kernel", "", [("{{reason}}", rate("keelson_datapath_refusals_total", at, "reason") + " > 0")],
+        graph("Refused in the kernel", "",
+              [("{{reason}}", rate("keelson_datapath_refusals_total", at, "reason") + " > 0")],
               "ops", stack=True),
         graph("Configuration behind", "Generations that were read but are not whole in the kernel yet.",
-              [("{{instance}}", f'sum by (instance) (keelson_agent_generation{{stage="snapshot",instance=~"$instance"}})'
+              [("{{instance}}", 'sum by (instance) '
+                                f'(keelson_agent_generation{{stage="snapshot",instance=~"$instance"}})'
                                 ' - sum by (instance) '
                                 f'(keelson_agent_generation{{stage="applied",instance=~"$instance"}})')]),
-        graph("Phase of the rollout", "", [("{{phase}}", f"sum by (phase) (keelson_agent_rollout_phase{at})")], stack=True),
+        graph("Phase of the rollout", "",
+              [("{{phase}}", f"sum by (phase) (keelson_agent_rollout_phase{at})")], stack=True),
         graph("Rows written to kernel maps", "Nothing is written while nothing changes.",
               [("{{instance}}", by_instance("keelson_agent_map_writes_total"))], "ops"),
         graph("Findings", "What is wrong with the configuration, by severity.",
               [("{{severity}}", f"max by (severity) (keelson_agent_findings{at})")]),
         graph("Flow events lost", "The connections themselves are not touched by that.",
               [("{{where}}", rate("keelson_agent_events_lost_total", at, "where"))], "ops"),
-        graph("Connections of the proxy", "", [("{{instance}}", by_instance("keelson_proxy_connections_total"))], "cps"),
+        graph("Connections of the proxy", "",
+              [("{{instance}}", by_instance("keelson_proxy_connections_total"))], "cps"),
         graph("Builds", "More than one only while an upgrade runs.",
               [("{{version}} {{commit}}", f"count by (version, commit) (keelson_agent_build_info{at})")]),
     ])

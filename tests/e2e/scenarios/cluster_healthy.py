@@ -20,7 +20,8 @@ def run(scenario):
         says = f"{pod['metadata']['name']} on {node}"
         answers(scenario, f"pod to pod, node1 to {node}", f"http://{pod['status']['podIP']}:{apps.PORT}", says)
     # After an outage of the API server CoreDNS asks again with growing pauses: 14 s were seen.
-    answers(scenario, "Service by name", f"http://web.{scenario.namespace}.svc.cluster.local", " on node", seconds_max=60)
+    answers(scenario, "Service by name", f"http://web.{scenario.namespace}.svc.cluster.local", " on node",
+            seconds_max=60)
     for node in scenario.cluster.layout.nodes:
         from_outside(scenario, node)
     code, output = scenario.kubectl.exec(scenario.namespace, "client", "cat", "/etc/resolv.conf")

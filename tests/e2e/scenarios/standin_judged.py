@@ -44,7 +44,8 @@ def wrapped(folder, program, kubeconfig):
 
 
 def manifest(api_version, kind, name, **rest):
-    return json.dumps({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "labels": {"judged": "yes"}}, **rest})
+    return json.dumps({"apiVersion": api_version, "kind": kind,
+                       "metadata": {"name": name, "labels": {"judged": "yes"}}, **rest})
 
 
 def judge(scenario, who, kubectl, namespace):
@@ -94,8 +95,10 @@ def judge(scenario, who, kubectl, namespace):
     events = raw(f"watch=true&resourceVersion={begin}&timeoutSeconds=2")
     expect("watch from a version", [(event["type"], event["object"]["metadata"]["name"]) for event in events],
            [("MODIFIED", "a"), ("ADDED", "d"), ("MODIFIED", "d"), ("DELETED", "b"), ("DELETED", "c")])
-    events = raw("watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=2")
-    expect("streaming list", sorted((event["type"], event["object"]["metadata"].get("name", "")) for event in events[:3]),
+    events = raw("watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&"
+                 "allowWatchBookmarks=true&timeoutSeconds=2")
+    first = [(event["type"], event["object"]["metadata"].get("name", "")) for event in events[:3]]
+    expect("streaming list", sorted(first),
            [("ADDED", "a"), ("ADDED", "d"), ("BOOKMARK", "")])  # the order of the first ones is not promised
     expect("its end", events[2]["object"]["metadata"]["annotations"], {"k8s.io/initial-events-end": "true"})
     code, _, error = kubectl.attempt("get", "--raw", f"{path}?watch=true&sendInitialEvents=true")
@@ -109,7 +112,8 @@ def judge_expiry(scenario, standin, kubectl, namespace):
     code, _, error = kubectl.attempt("get", "--raw", f"{path}?limit=1&continue={page['metadata']['continue']}")
     scenario.expect("the stand-in: an old page is gone", code == 1 and "too old" in error, error)
     event = json.loads(kubectl("get", "--raw", f"{path}?watch=true&resourceVersion=1"))
-    scenario.expect("the stand-in: an old watch is gone", (event["type"], event["object"]["code"]) == ("ERROR", 410), event)
+    scenario.expect("the stand-in: an old watch is gone",
+                    (event["type"], event["object"]["code"]) == ("ERROR", 410), event)
 
 
 def names(listed):

@@ -41,7 +41,8 @@ class OnATerminal(unittest.TestCase):
         termios.tcsetwinsize(self.slave, (24, 80))
         self.mode = termios.tcgetattr(self.slave)
         self.text = ""
-        self.run = subprocess.Popen([ROOT / "tools/dev/run", BIN], stdin=self.slave, stdout=self.slave, stderr=self.slave,
+        self.run = subprocess.Popen([ROOT / "tools/dev/run", BIN], stdin=self.slave, stdout=self.slave,
+                                    stderr=self.slave,
                                     env={**os.environ, "TERM": "xterm", "NO_COLOR": "1"}, start_new_session=True)
         self.addCleanup(self.end)
 
@@ -55,7 +56,8 @@ class OnATerminal(unittest.TestCase):
         deadline = time.monotonic() + PATIENCE
         while not re.search(what, self.text):
             left = deadline - time.monotonic()
-            self.assertTrue(left > 0 and select.select([self.master], [], [], left)[0], f"{what} in {self.text[-2000:]}")
+            self.assertTrue(left > 0 and select.select([self.master], [], [], left)[0],
+                            f"{what} in {self.text[-2000:]}")
             self.text += os.read(self.master, 65536).decode(errors="replace")
 
     def assert_gone(self, exit_code):

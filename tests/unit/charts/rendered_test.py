@@ -91,7 +91,8 @@ class Rendered(unittest.TestCase):
 
     def test_every_pod_says_which_filter_of_system_calls_it_wants(self):
         for case, (name, spec, _) in self.each(pods):
-            self.assertIn(spec["securityContext"]["seccompProfile"]["type"], ("RuntimeDefault", "Unconfined"), f"{case} {name}")
+            self.assertIn(spec["securityContext"]["seccompProfile"]["type"], ("RuntimeDefault", "Unconfined"),
+                          f"{case} {name}")
 
     def test_no_port_of_a_host_is_declared_and_only_agent_and_hold_share_its_network(self):
         for case, (container, spec) in self.each(containers):
@@ -104,7 +105,8 @@ class Rendered(unittest.TestCase):
 
     def test_only_agent_and_ca_have_a_token(self):
         for case, (name, spec, _) in self.each(pods):
-            self.assertIs(name in ("keelson-agent", "keelson-ca"), spec["automountServiceAccountToken"], f"{case} {name}")
+            self.assertIs(name in ("keelson-agent", "keelson-ca"), spec["automountServiceAccountToken"],
+                          f"{case} {name}")
 
     def test_host_paths_are_the_known_ones_and_read_only_where_nothing_is_written(self):
         for case, (container, spec) in self.each(containers):
@@ -152,7 +154,8 @@ class Rendered(unittest.TestCase):
     def test_definitions_are_kept_and_equal_those_of_crds(self):
         own = {path.name: yaml.safe_load(path.read_text()) for path in (ROOT / "crds").glob("*.yaml")}
         for case, objects in renderings().items():
-            found = {entry["metadata"]["name"]: entry for entry in objects if entry["kind"] == "CustomResourceDefinition"}
+            found = {entry["metadata"]["name"]: entry for entry in objects
+                     if entry["kind"] == "CustomResourceDefinition"}
             if case == "no-crds":
                 self.assertEqual({}, found)
                 continue
@@ -197,7 +200,8 @@ class Rendered(unittest.TestCase):
             self.assertEqual("1", found["metadata"]["labels"]["grafana_dashboard"])
             name, text = next(iter(found["data"].items()))
             self.assertEqual(json.loads((ROOT / "charts/keelson/dashboards" / name).read_text()), json.loads(text))
-        self.assertEqual([], [found for found in self.cases["default"] if found["kind"] == "ConfigMap" and "data" in found])
+        self.assertEqual([], [found for found in self.cases["default"]
+                              if found["kind"] == "ConfigMap" and "data" in found])
 
 
 class Source(unittest.TestCase):
@@ -227,5 +231,6 @@ class Source(unittest.TestCase):
     def test_every_image_of_the_chart_is_built(self):
         names = set(re.findall(r'Image\("(keelson-[a-z0-9]+)"', (ROOT / "tools/images/image/contents.py").read_text()))
         values = yaml.safe_load((ROOT / "charts/keelson/values.yaml").read_text())
-        used = {part["image"]["repository"] for part in values.values() if isinstance(part, dict) and "repository" in part.get("image", {})}
+        used = {part["image"]["repository"] for part in values.values()
+                if isinstance(part, dict) and "repository" in part.get("image", {})}
         self.assertEqual(names, used)

@@ -80,7 +80,8 @@ def table(verdicts):
         rows.append((one.name, number(one.measured), number(one.budget),
                      f"{one.ratio:.3f}" if one.ratio is not None else "-", one.verdict))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "\n".join(f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]:>{widths[3]}}  {row[4]}"
+    return "\n".join(f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  "
+                     f"{row[3]:>{widths[3]}}  {row[4]}"
                      for row in rows)
 
 

@@ -12,7 +12,8 @@ ROWS_SHOWN = 25
 
 
 def parse_arguments(arguments):
-    parser = argparse.ArgumentParser(prog="instructions", description="instructions per operation against their budgets")
+    parser = argparse.ArgumentParser(prog="instructions",
+                                     description="instructions per operation against their budgets")
     parser.add_argument("build", metavar="BUILD", help="a build folder with the target `instructions`")
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--update", action="store_true", help="write what is measured as the new budgets")

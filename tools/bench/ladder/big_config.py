@@ -1,4 +1,4 @@
-"""big_config: a mesh of 1,000 Services, each with a route, and 10,000 pods on other nodes, as files that an agent reads.
+"""big_config: a mesh of 1,000 Services, each with a route, and 10,000 pods on other nodes, as files for an agent.
 
 Pure: name -> text. A file for each namespace and one for each node, as an export of a cluster would be.
 """

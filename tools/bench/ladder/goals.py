@@ -65,7 +65,8 @@ def rung(group, variant, metric, body="1k"):
 
 def cpu(id_, title, text, limit, group, own, peer, body="1k"):
     """A goal on the CPU time per request of the proxies."""
-    return Goal(id_, title, text, "<=", limit, rung(group, own, "cpu_proxies", body), rung(group, peer, "cpu_proxies", body))
+    return Goal(id_, title, text, "<=", limit, rung(group, own, "cpu_proxies", body),
+                rung(group, peer, "cpu_proxies", body))
 
 
 def value(id_, title, text, relation, limit, unit, own, **more):
@@ -78,60 +79,79 @@ GOALS = (
          rung("same-node", "direct", "rps"), rung("same-node", "none", "rps"), bound="lower"),
     Goal("direct-cpu", "direct: CPU / no mesh", "Direct, same node: CPU per request of all processes against no mesh",
          "<=", 1.03, rung("same-node", "direct", "cpu_all"), rung("same-node", "none", "cpu_all")),
-    Goal("policy-cpu", "connect CPU: 100,000 / 10 rules", "CPU of a connect at 100,000 rules against 10 rules", "<=", 1.03,
+    Goal("policy-cpu", "connect CPU: 100,000 / 10 rules", "CPU of a connect at 100,000 rules against 10 rules",
+         "<=", 1.03,
          "policy-scale/rules100000/connect_cpu", "policy-scale/rules10/connect_cpu"),
     Goal("policy-p50", "connect p50: 100,000 / 10 rules", "Median time of a connect at 100,000 rules against 10 rules",
          "<=", 1.03, "policy-scale/rules100000/connect_p50", "policy-scale/rules10/connect_p50"),
-    cpu("l7-relay", "L7 hop: CPU / null relay", "One L7 hop, 1,000 services, metrics and access log on: CPU per request "
+    cpu("l7-relay", "L7 hop: CPU / null relay", "One L7 hop, 1,000 services, metrics and access log on: CPU "
+        "per request "
         "against the null relay", 1.15, "same-node", "keelson-l7", "relay"),
     cpu("l7-haproxy", "L7 hop: CPU / HAProxy", "One L7 hop: CPU per request against HAProxy", 0.88,
         "same-node", "keelson-l7", "haproxy-http"),
     cpu("l7-envoy", "L7 hop: CPU / Envoy", "One L7 hop: CPU per request against Envoy", 0.45, "same-node", "keelson-l7",
         "envoy-http"),
     Goal("l7-instructions", "L7 hop: instructions / HAProxy",
-         "One L7 hop: user instructions per HTTP/1.1 request against HAProxy", "<=", 0.5, "instructions/h1_exchange", "instructions/haproxy"),
-    cpu("l4-hbone", "L4 pair: CPU / Envoy HBONE pair", "Cross-node, L4 only: CPU per request of both nodes' proxies against "
+         "One L7 hop: user instructions per HTTP/1.1 request against HAProxy", "<=", 0.5,
+         "instructions/h1_exchange", "instructions/haproxy"),
+    cpu("l4-hbone", "L4 pair: CPU / Envoy HBONE pair", "Cross-node, L4 only: CPU per request of both nodes' "
+        "proxies against "
         "an Envoy HBONE pair", 0.9, "cross-node", "keelson-l4", "envoy-hbone"),
     cpu("l4-haproxy", "L4 pair: CPU / HAProxy TCP pair",
-        "Cross-node, L4 only: CPU per request against HAProxy's TCP pair with mTLS", 0.75, "cross-node", "keelson-l4", "haproxy-tcp"),
+        "Cross-node, L4 only: CPU per request against HAProxy's TCP pair with mTLS", 0.75,
+        "cross-node", "keelson-l4", "haproxy-tcp"),
     Goal("l4-added-p99", "L4 pair: added p99 - Envoy HBONE's", "Cross-node, L4 only, open loop at 40 % load: added p99 "
          "(above no mesh) less that of the Envoy HBONE pair", "<=", 0.0, rung("cross-node", "keelson-l4", "p99_open"),
          rung("cross-node", "envoy-hbone", "p99_open"), form="difference", base=rung("cross-node", "none", "p99_open"),
          unit="us"),
-    cpu("l7-pair-h1", "L7 pair: CPU / HAProxy HTTP/1 pair", "Cross-node, L7: CPU per request of both nodes' proxies against "
+    cpu("l7-pair-h1", "L7 pair: CPU / HAProxy HTTP/1 pair", "Cross-node, L7: CPU per request of both nodes' "
+        "proxies against "
         "HAProxy's HTTP/1 pair with mTLS", 0.6, "cross-node", "keelson-l7", "haproxy-h1"),
     cpu("l7-pair-h2", "L7 pair: CPU / HAProxy HTTP/2 pair",
-        "Cross-node, L7: CPU per request against HAProxy with HTTP/2 between the nodes", 0.9, "cross-node", "keelson-l7", "haproxy-h2"),
-    cpu("l7-pair-envoy", "L7 pair: CPU / Envoy HTTP pair", "Cross-node, L7: CPU per request against an Envoy HTTP pair", 0.35,
+        "Cross-node, L7: CPU per request against HAProxy with HTTP/2 between the nodes", 0.9,
+        "cross-node", "keelson-l7", "haproxy-h2"),
+    cpu("l7-pair-envoy", "L7 pair: CPU / Envoy HTTP pair",
+        "Cross-node, L7: CPU per request against an Envoy HTTP pair", 0.35,
         "cross-node", "keelson-l7", "envoy-http"),
-    cpu("bulk-l7", "L7 pair, 64 KiB: CPU / HAProxy", "64 KiB bodies through the L7 pair: CPU against HAProxy's HTTP/1 pair",
+    cpu("bulk-l7", "L7 pair, 64 KiB: CPU / HAProxy",
+        "64 KiB bodies through the L7 pair: CPU against HAProxy's HTTP/1 pair",
         0.5, "cross-node", "keelson-l7", "haproxy-h1", "64k"),
-    cpu("bulk-l4", "L4 pair, 64 KiB: CPU / HAProxy", "64 KiB bodies through the L4 pair: CPU against HAProxy's TCP pair",
+    cpu("bulk-l4", "L4 pair, 64 KiB: CPU / HAProxy",
+        "64 KiB bodies through the L4 pair: CPU against HAProxy's TCP pair",
         0.5, "cross-node", "keelson-l4", "haproxy-tcp", "64k"),
     value("workers", "two workers / one: requests", "Requests per second of two workers against one", ">=", 1.7, "x",
           "workers/two-over-one/rps_ratio"),
-    Goal("handshake", "mutual handshake: CPU / OpenSSL", "CPU of a full mutual TLS handshake against stock OpenSSL", "<=",
+    Goal("handshake", "mutual handshake: CPU / OpenSSL", "CPU of a full mutual TLS handshake against stock OpenSSL",
+         "<=",
          0.8, "handshake/keelson/cpu", "handshake/openssl/cpu"),
-    value("churn", "handshakes per new connection", "TLS handshakes per new connection under churn between one pod pair",
+    value("churn", "handshakes per new connection",
+          "TLS handshakes per new connection under churn between one pod pair",
           "<=", 0.02, "", "churn/keelson/handshakes_per_connection"),
-    value("idle-pair", "1,000 idle connections, worse side", "Memory of 1,000 idle connections between one pod pair, a side",
+    value("idle-pair", "1,000 idle connections, worse side",
+          "Memory of 1,000 idle connections between one pod pair, a side",
           "<=", 2.0, "MiB", "idle/*-side/mib", lines=2),
-    value("idle-pairs", "900 pairs, one connection each", "Memory of 900 pod pairs with one connection each", "stated", None,
+    value("idle-pairs", "900 pairs, one connection each", "Memory of 900 pod pairs with one connection each", "stated",
+          None,
           "MiB", "idle/pairs900/mib", scenario="idle-pairs"),
-    value("fairness-p99", "victim p99 / alone, worst flood", "Fairness: p99 of the victim under the worst of five floods "
+    value("fairness-p99", "victim p99 / alone, worst flood", "Fairness: p99 of the victim under the worst of five "
+          "floods "
           "against alone", "<=", 2.0, "x", "fairness/*/p99_ratio", lines=5),
-    value("fairness-served", "victim served, worst flood", "Fairness: share of the victim's requests that is served under "
+    value("fairness-served", "victim served, worst flood", "Fairness: share of the victim's requests that is served "
+          "under "
           "the worst of five floods", ">=", 0.999, "", "fairness/*/served", lines=5),
-    value("enforce-new", "policy change: new connections", "p99 from the arrival of a policy change until new connections "
+    value("enforce-new", "policy change: new connections", "p99 from the arrival of a policy change until new "
+          "connections "
           "obey it", "<=", 2.0, "ms", "enforcement/new/ms_p99"),
     value("enforce-cut", "policy change: established cut", "p99 from the arrival of a policy change until established "
           "connections are cut; nothing is added here for what each namespace costs", "<=", 50.0, "ms",
           "enforcement/cut/ms_p99"),
     value("scale-ready", "1,000 services: ready", "1,000 services and 10,000 pods: ready", "<=", 1.0, "s",
           "config-scale/ready_s"),
-    value("scale-agent", "1,000 services: agent", "1,000 services and 10,000 pods: memory of the agent", "<=", 64.0, "MiB",
+    value("scale-agent", "1,000 services: agent", "1,000 services and 10,000 pods: memory of the agent",
+          "<=", 64.0, "MiB",
           "config-scale/agent_mib"),
-    value("scale-proxy", "1,000 services: proxy", "1,000 services and 10,000 pods: memory of the proxy", "<=", 32.0, "MiB",
+    value("scale-proxy", "1,000 services: proxy", "1,000 services and 10,000 pods: memory of the proxy",
+          "<=", 32.0, "MiB",
           "config-scale/proxy_mib"),
 )
 

@@ -1,4 +1,4 @@
-"""holder PORT ADDRESS...: opens a connection to each address, sends a byte, prints "holding" and keeps them until it is ended.
+"""holder PORT ADDRESS...: opens a connection to each address, sends a byte, prints "holding" and keeps them.
 
 A program of its own, run in a pod; one thread. Exit status 1 when a connection cannot be had. Does not measure.
 """

@@ -92,7 +92,7 @@ class Mesh:
         return done.stdout
 
     def start(self, node, pod, *command, keep_output=False, **where):
-        """A process in a pod that lives until down() or end(); with keep_output its standard output and error are pipes."""
+        """A process in a pod, which lives until down() or end(); with keep_output its output and error are pipes."""
         stream = subprocess.PIPE if keep_output else subprocess.DEVNULL
         process = subprocess.Popen(self.argv(node, pod, *command, **where), stdin=subprocess.DEVNULL,
                                    stdout=stream, stderr=stream, text=True, start_new_session=True)

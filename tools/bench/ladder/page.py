@@ -7,15 +7,20 @@ from ladder import figures, plot, stats, table
 METHOD = (
     "A *variant* is one way from the client to the origin. The variants of a group are all up at once and take turns,",
     "round by round: none, direct, relay, ..., and again. What disturbs the machine disturbs them alike.",
-    "A figure is the median over rounds, with its quartiles (linear between order statistics, type 7); nothing is discarded,",
+    "A figure is the median over rounds, with its quartiles (linear between order statistics, type 7); nothing is "
+    "discarded,",
     f"and where the quartiles lie more than {stats.SPREAD_MAX * 100:.0f} % of the median apart the line is marked `!`.",
     "A ratio is made within each round; its median is judged, never a ratio of medians and never one with another run.",
-    "A 95 % bound is an order statistic of the ratios (the sign test): exact for few rounds, whatever the distribution is.",
-    "CPU time is what the scheduler counted (`/proc/PID/task/*/schedstat`) for every process on the path and `ksoftirqd`, divided",
+    "A 95 % bound is an order statistic of the ratios (the sign test): exact for few rounds, "
+    "whatever the distribution is.",
+    "CPU time is what the scheduler counted (`/proc/PID/task/*/schedstat`) for every process "
+    "on the path and `ksoftirqd`, divided",
     "by the requests of the window. *All* is client, origin and proxies; *proxies* leaves client and origin out.",
-    "Client and origin run on core 0, every proxy, relay and peer on core 1; without a proxy the origin has core 1. One worker each.",
+    "Client and origin run on core 0, every proxy, relay and peer on core 1; without a proxy the origin has core 1. "
+    "One worker each.",
     "Peers run where a sidecar would, in the pods' own network namespaces: no placement is kinder to them.",
-    "Latency is of an open loop, all variants at the same rate: 40 % of what the slowest of the case does in the closed loop. It",
+    "Latency is of an open loop, all variants at the same rate: 40 % of what the slowest of the case does in the "
+    "closed loop. It",
     "counts from the time that a request was due (no coordinated omission).",
 )
 VERDICT = {"met": "**met**", "not met": "**not met**"}
@@ -47,14 +52,16 @@ def goal_row(answer):
     own, peer = (figures.with_unit(figure, answer.own_unit) for figure in (answer.own, answer.peer))
     whole = figures.ratio(answer.figure_all) + "x" if answer.figure_all is not None else ""
     limit = figures.goal_limit(answer, figures.RELATION.get)
-    return cells(answer.text, figures.goal_figure(answer), figures.goal_quartiles(answer), figures.share(answer.spread), own,
+    return cells(answer.text, figures.goal_figure(answer), figures.goal_quartiles(answer),
+                 figures.share(answer.spread), own,
                  peer, limit, verdict(answer), whole)
 
 
 def goal_section(answers):
     text = [*head("goal", "figure", "quartiles", "spread", "own", "peer", "limit", "", "with client and origin")]
     text += [goal_row(answer) for answer in answers]
-    text += ["", table.tally(answers).removeprefix("goals: ").capitalize() + ". `~`: the limit lies within the quartiles."]
+    met = table.tally(answers).removeprefix("goals: ").capitalize()
+    text += ["", met + ". `~`: the limit lies within the quartiles."]
     if lacking := [answer for answer in answers if answer.met is None]:
         text += ["", "Not measured:", ""] + [f"- {answer.text}: {answer.why_missing}" for answer in lacking]
     return text
@@ -107,8 +114,10 @@ def missing_section(results):
 
 def repeat_section():
     return ["```sh", "make bench", "```", "",
-            "`make bench-full` runs every rung at 1, 32 and 256 connections and both bodies; `make bench-NAME` runs one part.",
-            "`tools/bench/report RESULTS.json --docs` writes this page out of a run, `tools/bench/report --compare A.json B.json`",
+            "`make bench-full` runs every rung at 1, 32 and 256 connections and both bodies; "
+            "`make bench-NAME` runs one part.",
+            "`tools/bench/report RESULTS.json --docs` writes this page out of a run, "
+            "`tools/bench/report --compare A.json B.json`",
             "says on how many lines two runs agree. The peers' configurations lie in",
             "[tools/bench/peers](../tools/bench/peers), readable by whoever wants to object; the goals are",
             "[tools/bench/ladder/goals.py](../tools/bench/ladder/goals.py)."]
@@ -119,7 +128,8 @@ def compose(results, answers, drawn):
                 ("Goals", goal_section(answers)), ("Plots", plot_section(drawn)), ("Lines", line_section(results)),
                 ("What is missing, and why", missing_section(results)), ("Repeat it", repeat_section()))
     text = ["# Performance", "",
-            "Written by `tools/bench/report`; do not edit. Absolute times are those of one noisy machine: read the ratios."]
+            "Written by `tools/bench/report`; do not edit. Absolute times are those of one noisy machine: "
+            "read the ratios."]
     for title, body in sections:
         text += ["", f"## {title}", *body]
     return "\n".join(text).rstrip() + "\n"

@@ -155,7 +155,8 @@ PEERS = (
     Peer("haproxy-http", "haproxy", "hop", "http", "", (("haproxy-http.cfg", "haproxy-routes.map"),)),
     Peer("nginx-http", "nginx", "hop", "http", "", (("nginx-http.conf",),), "Counts per server, not per service."),
     Peer("envoy-http", "envoy", "hop", "http", "", (("envoy-http.yaml",),)),
-    Peer("haproxy-tcp-pair", "haproxy", "pair", "l4", "", (("haproxy-tcp-a.cfg",), ("haproxy-tcp-b.cfg",)), HAPROXY_NAMES),
+    Peer("haproxy-tcp-pair", "haproxy", "pair", "l4", "",
+         (("haproxy-tcp-a.cfg",), ("haproxy-tcp-b.cfg",)), HAPROXY_NAMES),
     Peer("haproxy-h1-pair", "haproxy", "pair", "http", "http/1.1",
          (("haproxy-http-a.cfg", "haproxy-routes.map"), ("haproxy-http-b.cfg",)), HAPROXY_NAMES),
     Peer("haproxy-h2-pair", "haproxy", "pair", "http", "h2",
@@ -163,7 +164,8 @@ PEERS = (
     Peer("nginx-pair", "nginx", "pair", "http", "http/1.1", (("nginx-http-a.conf",), ("nginx-http-b.conf",)),
          "A compares the DNS name, B no name: any certificate of the authority. Counts per server, not per service."),
     Peer("stunnel-pair", "stunnel", "pair", "l4", "", (("stunnel-a.conf",), ("stunnel-b.conf",)),
-         "Both compare the DNS name. A thread per connection, on one core, whose run time goes with it; counts nothing."),
+         "Both compare the DNS name. A thread per connection, on one core, whose run time "
+         "goes with it; counts nothing."),
     Peer("envoy-http-pair", "envoy", "pair", "http", "h2", (("envoy-http-a.yaml",), ("envoy-http-b.yaml",))),
     Peer("envoy-hbone-pair", "envoy", "pair", "l4", "h2", (("envoy-hbone-a.yaml",), ("envoy-hbone-b.yaml",))),
 )

@@ -78,7 +78,8 @@ def draw_cpu(results, group):
     height = TOP + ROW * len(rows) + FOOT
     title = f"CPU time per request: {case.words()}"
     unit = results.lines[case.id(rows[0][0], "cpu_all")].unit
-    parts = frame(title, "upper bar: client, origin and proxies; lower bar: proxies alone; whiskers: quartiles of the rounds",
+    parts = frame(title, "upper bar: client, origin and proxies; lower bar: proxies alone; "
+                  "whiskers: quartiles of the rounds",
                   height, axis, ticks, f"{unit} of CPU time per request, lower is better")
     for number, (variant, whole, proxies) in enumerate(rows):
         parts += cpu_row(variant, whole, proxies, TOP + ROW * number + ROW / 2, axis)
@@ -146,7 +147,8 @@ def policy_curve(points, across, up, name, is_filled):
 
 def draw_policy(results):
     curves = [(name, points, is_filled) for metric, name, is_filled in
-              (("connect_cpu", "CPU", True), ("connect_p50", "p50", False)) if len(points := policy_points(results, metric)) > 1]
+              (("connect_cpu", "CPU", True), ("connect_p50", "p50", False))
+              if len(points := policy_points(results, metric)) > 1]
     if not curves:
         return None
     top, bottom, height = TOP, 300, 350

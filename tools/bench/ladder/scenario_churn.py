@@ -36,7 +36,8 @@ def run(bench):
     with Crossing(bench, PREFIX, {"client": "shop"}) as crossing:
         for _ in range(COUNTS[bench.mode.name]):
             before = crossing.proxy_counter(FAR, COUNTER)
-            reports = [crossing.load("client", SERVICE, "--connections", CONNECTIONS, "--closed", "--new-connection-each",
+            reports = [crossing.load("client", SERVICE, "--connections", CONNECTIONS, "--closed",
+                                     "--new-connection-each",
                                      "--seconds", SECONDS[bench.mode.name]) for _ in range(LOADS)]
             time.sleep(REPORT_SECONDS)
             rounds.append((reports, crossing.proxy_counter(FAR, COUNTER) - before))

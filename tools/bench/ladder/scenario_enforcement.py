@@ -78,7 +78,8 @@ def to_lines(rounds):
 
 def in_words(what, values):
     p50 = stats.quantile(sorted(values), 0.5)
-    return f"{NAME}: {what} p50 {p50:.2f} ms, p99 {p99(values):.2f} ms, max {max(values):.2f} ms of {len(values)} changes"
+    return (f"{NAME}: {what} p50 {p50:.2f} ms, p99 {p99(values):.2f} ms, max {max(values):.2f} ms of "
+            f"{len(values)} changes")
 
 
 def run(bench):

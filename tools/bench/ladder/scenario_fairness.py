@@ -1,4 +1,4 @@
-"""fairness: what each of five floods from one namespace does to the latency of another's requests through the same proxy.
+"""fairness: what each of five floods from one namespace does to the latency of another's through the same proxy.
 
 The victim sends 500 requests a second in open loop; its client and origin run at real-time priority, so that only the
 proxy, on a core of its own, can delay it. Each round measures it alone and then under every flood. Blocking.
@@ -37,7 +37,8 @@ FLOODS = (*LOADS, "readers")
 
 
 def victim(crossing, seconds):
-    return crossing.load(VICTIM, "l7", "--connections", CONNECTIONS, "--rate", RATE, "--seconds", seconds, "--warmup", 0.1,
+    return crossing.load(VICTIM, "l7", "--connections", CONNECTIONS, "--rate", RATE, "--seconds", seconds,
+                         "--warmup", 0.1,
                          "--patience", PATIENCE, cpu=CLIENT_CORE, priority=PRIORITY)
 
 
@@ -114,7 +115,8 @@ def take_real_time(bench, pids):
 
 def run(bench):
     seconds = SECONDS[bench.mode.name]
-    with Crossing(bench, PREFIX, {VICTIM: VICTIM, FLOOD: FLOOD}, namespaces=(VICTIM, FLOOD), origin_node=NEAR) as crossing:
+    with Crossing(bench, PREFIX, {VICTIM: VICTIM, FLOOD: FLOOD}, namespaces=(VICTIM, FLOOD),
+                  origin_node=NEAR) as crossing:
         crossing.mesh.pin(PROXY_CORE, f"proxy@{NEAR}")
         take_real_time(bench, crossing.origin_pids(VICTIM))
         for pid in crossing.origin_pids(FLOOD):

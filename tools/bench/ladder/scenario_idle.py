@@ -1,4 +1,4 @@
-"""idle: what 1,000 connections between one pod pair on two nodes hold at each side's proxy once they have had one answer.
+"""idle: what 1,000 connections between one pod pair on two nodes hold at each side's proxy after one answer each.
 
 Each round begins with proxies that were just started, so that memory which an earlier round left free does not
 count for less. Kernel memory is of the whole machine and only told in a note. Blocking.

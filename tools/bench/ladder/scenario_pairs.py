@@ -1,6 +1,7 @@
 """pairs: what 900 pod pairs on two nodes with one connection each hold at both proxies: 900 tunnels between identities.
 
-Thirty pods on each node, each with an identity of its own. A round begins with proxies that were just started. Blocking.
+Thirty pods on each node, each with an identity of its own. A round begins with proxies that were just started.
+Blocking.
 """
 import pathlib
 import sys

@@ -40,7 +40,8 @@ def to_lines(rounds):
 def run(bench):
     cores = len(os.sched_getaffinity(0))
     if cores < CORES_WANTED:
-        bench.note(f"{NAME}: {cores} cores carry two clients, the origin and the proxy's workers: a second worker finds "
+        bench.note(f"{NAME}: {cores} cores carry two clients, the origin and the proxy's workers: a second worker "
+                   f"finds "
                    f"no core of its own, so the ratio cannot reach that of a machine with {CORES_WANTED}")
     seconds = SECONDS[bench.mode.name]
     with contextlib.ExitStack() as stack:

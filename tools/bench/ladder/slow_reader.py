@@ -1,4 +1,4 @@
-"""slow_reader ADDRESS PORT HOST PATH CONNECTIONS SECONDS: asks for a body on each connection and reads it a sip at a time.
+"""slow_reader ADDRESS PORT HOST PATH CONNECTIONS SECONDS: asks for a body on each connection, reads it in sips.
 
 Each connection asks again when it has read enough, so that the other end always has more to send than is taken.
 A program of its own, run in a pod; one thread; ends after SECONDS. Does not measure.

@@ -88,7 +88,8 @@ def open_block(results, case, variants):
             spans[0] = (spans[0][0] + f"ADDED P99 {figures.SUFFIX.get(unit, unit)}", DIM)
         elif spans and (name := spans[0][0].split()[0]) in over and number > 1:
             found = over[name]
-            spans[0] = (f"{spans[0][0]}{figures.digits(found.median):>5} {figures.quartiles(found.q1, found.q3)}", CLEAR)
+            spans[0] = (f"{spans[0][0]}{figures.digits(found.median):>5} "
+                        f"{figures.quartiles(found.q1, found.q3)}", CLEAR)
     return lines
 
 
@@ -115,7 +116,8 @@ def goal_line(answer):
 
 
 def reason(text):
-    return [[(line, DIM)] for line in textwrap.wrap(printable(text), WIDTH, initial_indent="    ", subsequent_indent="    ")]
+    return [[(line, DIM)] for line in textwrap.wrap(printable(text), WIDTH, initial_indent="    ",
+                                                    subsequent_indent="    ")]
 
 
 def goal_block(answers):

@@ -127,7 +127,8 @@ def check_captured(scene, since, is_proxy_dead):
         allowed = CONNECTIONS[pair] if is_proxy_dead else 0
         scene.play.expect(f"{pair[0]} > {pair[1]} {'waited and ' if is_proxy_dead else ''}went on",
                           calls and len(lost) <= allowed and {call.outcome for call in lost} <= {"reset"},
-                          f"{len(lost)} of {len(calls)} {'reset in flight' if is_proxy_dead else 'lost'}, slowest {slowest}")
+                          f"{len(lost)} of {len(calls)} {'reset in flight' if is_proxy_dead else 'lost'}, "
+                          f"slowest {slowest}")
 
 
 def seen_of(scene, pair, since):

@@ -27,13 +27,16 @@ class Image:
 
 
 IMAGES = {image.name: image for image in (
-    Image("keelson-agent", "Keelson's agent of a node: compiles the mesh into kernel maps; with keelsonctl, keelson-cni, bpftool",
-          ("keelson-agent", "keelsonctl", "keelson-cni"), ROOT_USER, (*HEADERS, *STATIC), foreign=("/usr/sbin/bpftool",)),
+    Image("keelson-agent",
+          "Keelson's agent of a node: compiles the mesh into kernel maps; with keelsonctl, keelson-cni, bpftool",
+          ("keelson-agent", "keelsonctl", "keelson-cni"), ROOT_USER, (*HEADERS, *STATIC),
+          foreign=("/usr/sbin/bpftool",)),
     Image("keelson-l7", "Keelson's proxy of a node: mutual TLS, HBONE, HTTP routing", ("keelson-l7",), PLAIN_USER,
           HEADERS),
     Image("keelson-hold", "Keelson's keeper of pod listeners: the only one that enters a pod's namespace",
           ("keelson-hold",), ROOT_USER, ("libexpected-dev",)),
-    Image("keelson-ca", "Keelson's CA: signs certificates for agents that prove their node", ("keelson-ca",), PLAIN_USER,
+    Image("keelson-ca", "Keelson's CA: signs certificates for agents that prove their node",
+          ("keelson-ca",), PLAIN_USER,
           HEADERS),
     Image("keelson-ctl", "keelsonctl, also as kubectl plugin", ("keelsonctl",), PLAIN_USER, HEADERS,
           links=((f"{PROGRAMS_FOLDER}/kubectl-keelson", "keelsonctl"),)),

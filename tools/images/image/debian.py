@@ -95,7 +95,8 @@ def license_names(copyright_text):
     """The short names of a machine-readable copyright file, sorted; none of any other."""
     if not DEP5.search(copyright_text):
         return []
-    parts = (part for names in LICENSE.findall(copyright_text) for part in re.split(r"\s+(?:and|or|AND|OR)\s+|,\s*", names))
+    parts = (part for names in LICENSE.findall(copyright_text)
+             for part in re.split(r"\s+(?:and|or|AND|OR)\s+|,\s*", names))
     return sorted({part.strip() for part in parts if part.strip()})
 
 

@@ -1,4 +1,4 @@
-"""The shared libraries that programs need, read from the files themselves: works for every architecture, runs nothing."""
+"""The shared libraries that programs need, read from the files: works for every architecture, runs nothing."""
 import os
 import re
 import subprocess

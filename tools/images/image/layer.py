@@ -1,4 +1,4 @@
-"""A folder tree in memory and its layer: a tar whose bytes depend on nothing but names, contents, modes and one time."""
+"""A folder tree in memory and its layer: a tar whose bytes depend only on names, contents, modes and one time."""
 import dataclasses
 import gzip
 import hashlib

@@ -15,7 +15,8 @@ DISTRIBUTION = "debian-12"
 RENAMED = {"GPL-2": "GPL-2.0-only", "GPL-2+": "GPL-2.0-or-later", "GPL-3": "GPL-3.0-only", "GPL-3+": "GPL-3.0-or-later",
            "LGPL-2": "LGPL-2.0-only", "LGPL-2+": "LGPL-2.0-or-later", "LGPL-2.1": "LGPL-2.1-only",
            "LGPL-2.1+": "LGPL-2.1-or-later", "LGPL-3+": "LGPL-3.0-or-later", "BSD-2-clause": "BSD-2-Clause",
-           "BSD-3-clause": "BSD-3-Clause", "Expat": "MIT", "BSL-1": "BSL-1.0", "zlib": "Zlib", "Artistic": "Artistic-1.0"}
+           "BSD-3-clause": "BSD-3-Clause", "Expat": "MIT", "BSL-1": "BSL-1.0", "zlib": "Zlib",
+           "Artistic": "Artistic-1.0"}
 SAME = {"Apache-2.0", "MIT", "ISC", "Zlib", "BSD-2-Clause", "BSD-3-Clause", "MPL-2.0", "MPL-1.1", "CC0-1.0", "curl",
         "BSL-1.0", "LGPL-2.1-only", "LGPL-2.1-or-later", "GPL-2.0-only", "GPL-2.0-or-later"}
 
@@ -48,7 +49,8 @@ def element(name):
 def spdx_package(package):
     names = license_names(package)
     entry = {"SPDXID": element("deb-" + package.id), "name": package.name, "versionInfo": package.version,
-             "downloadLocation": "NOASSERTION", "filesAnalyzed": False, "supplier": f"Organization: {package.maintainer}",
+             "downloadLocation": "NOASSERTION", "filesAnalyzed": False,
+             "supplier": f"Organization: {package.maintainer}",
              "licenseConcluded": "NOASSERTION", "licenseDeclared": expression(names), "copyrightText": "NOASSERTION",
              "sourceInfo": f"Debian source package {package.source} {package.source_version}",
              "externalRefs": [{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl",
@@ -73,7 +75,8 @@ def spdx(image, about, digest, packages, compiled_in):
     return {"spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT",
             "name": f"{image.name}-{about.version}-{about.arch}",
             "documentNamespace": f"{NAMESPACE}/{image.name}/{digest.split(':')[1]}",
-            "creationInfo": {"created": about.created, "creators": ["Tool: keelson-tools-images", "Organization: Keelson"]},
+            "creationInfo": {"created": about.created,
+                             "creators": ["Tool: keelson-tools-images", "Organization: Keelson"]},
             "packages": [own, *related["CONTAINS"], *related["STATIC_LINK"]],
             "relationships": [{"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES",
                                "relatedSpdxElement": root}, *relationships]}
@@ -86,7 +89,8 @@ def cyclonedx_component(package, linkage):
         licenses.append({"license": {"id": known} if known else {"name": name}})
     component = {"type": "library", "bom-ref": purl(package), "name": package.name, "version": package.version,
                  "purl": purl(package), "supplier": {"name": package.maintainer},
-                 "properties": [{"name": "keelson:debian:source", "value": f"{package.source} {package.source_version}"},
+                 "properties": [{"name": "keelson:debian:source",
+                                 "value": f"{package.source} {package.source_version}"},
                                 {"name": "keelson:linkage", "value": linkage}]}
     if licenses:
         # Two of Debian's names may have one identifier.

@@ -56,7 +56,8 @@ class PythonClient(unittest.TestCase):
         self.core.replace_namespaced_config_map("a", "default", config_map("a", x="2"))
         self.core.delete_namespaced_config_map("a", "default")
         watch, seen = kubernetes.watch.Watch(), []
-        for event in watch.stream(self.core.list_namespaced_config_map, "default", resource_version=version, timeout_seconds=5):
+        for event in watch.stream(self.core.list_namespaced_config_map, "default", resource_version=version,
+                                  timeout_seconds=5):
             seen.append((event["type"], event["object"].data["x"]))
             if event["type"] == "DELETED":
                 watch.stop()
@@ -105,7 +106,8 @@ class PythonClient(unittest.TestCase):
     def test_tokens_are_issued_and_reviewed(self):
         self.standin.steer("POST", "/standin/generate", {"nodes": 1, "namespaces": 1, "services": 1, "pods": 1})
         request = kubernetes.client.AuthenticationV1TokenRequest(spec=kubernetes.client.V1TokenRequestSpec(
-            audiences=["keelson-ca"], bound_object_ref=kubernetes.client.V1BoundObjectReference(kind="Pod", name="svc-0-0")))
+            audiences=["keelson-ca"],
+            bound_object_ref=kubernetes.client.V1BoundObjectReference(kind="Pod", name="svc-0-0")))
         token = self.core.create_namespaced_service_account_token("svc-0", "ns-0", request).status.token
         reviews = kubernetes.client.AuthenticationV1Api(self.client)
 

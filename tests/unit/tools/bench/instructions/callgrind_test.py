@@ -7,7 +7,8 @@ ANNOTATED = """\
 
  Ir                   file:function
 83,011,537 (100.0%)  ./csu/libc-start.c:__libc_start_main@@GLIBC_2.34 [/usr/lib/libc.so.6]
-11,525,400 (13.87%)  /usr/include/x/serializer.hpp:json::serializer<json::basic<a, b<c> > >::dump(json const&, bool) [/b/instructions]
+11,525,400 (13.87%)  /usr/include/x/serializer.hpp:json::serializer<json::basic<a, b<c> > >::dump(json const&, bool) \
+[/b/instructions]
  5,315,235 ( 6.40%)  ./malloc/./malloc/malloc.c:_int_free [/usr/lib/libc.so.6]
    905,476 ( 1.09%)  ???:operator new(unsigned long) [/usr/lib/libstdc++.so.6.0.30]
     18,600 ( 0.02%)  /w/h1/parser.cpp:keelson::http::h1::(anonymous namespace)::feed(std::span<char>) [/b/instructions]

@@ -7,7 +7,8 @@ GROUND = {"compiler": "gcc 12.2.0", "libc": "2.36"}
 
 def budgets(**figures):
     return {"measured_with": dict(GROUND),
-            "operations": {name: {"instructions": figure, "why": f"{name}'s reason"} for name, figure in figures.items()}}
+            "operations": {name: {"instructions": figure, "why": f"{name}'s reason"}
+                           for name, figure in figures.items()}}
 
 
 class Verdicts(unittest.TestCase):

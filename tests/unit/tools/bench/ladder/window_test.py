@@ -19,7 +19,8 @@ class Faults(unittest.TestCase):
                 ({"errors": {"reset": 2, "timeout": 1, "connect": 0}}, "errors: reset 2, timeout 1"),
                 ({"status": {"200": 98, "503": 2}}, "answers: 2 of 503"),
                 ({"ok": 0, "status": {}, "requests": 0}, "no request was answered within the time"),
-                ({"ok": 32, "rate_done": 0}, "no request was answered within the time")):  # only in the patience after it
+                # Only in the patience after it.
+                ({"ok": 32, "rate_done": 0}, "no request was answered within the time")):
             self.assertEqual(expected, window.fault_of(answer(**changed)))
 
 

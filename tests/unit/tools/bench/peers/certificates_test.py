@@ -66,5 +66,6 @@ class Made(unittest.TestCase):
 
 class NotMade(unittest.TestCase):
     def test_says_what_openssl_said(self):
-        with tempfile.TemporaryDirectory() as folder, self.assertRaisesRegex(certificates.CertificateFailed, "openssl req"):
+        with tempfile.TemporaryDirectory() as folder, \
+                self.assertRaisesRegex(certificates.CertificateFailed, "openssl req"):
             certificates.leaf(pathlib.Path(folder), "client")  # no authority there

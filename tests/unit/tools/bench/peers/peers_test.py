@@ -70,7 +70,8 @@ class Configured(unittest.TestCase):
             for node in range(len(peer.files)):
                 for name, text in self.files(peer, node).items():
                     with self.subTest(peer.name, file=name):
-                        settings = [line.strip() for line in text.splitlines() if not line.lstrip().startswith(("#", ";"))]
+                        settings = [line.strip() for line in text.splitlines()
+                                    if not line.lstrip().startswith(("#", ";"))]
                         logs = [line for line in settings if re.search(r"access_log|^(log|option \w*log)\b", line)]
                         self.assertEqual(["access_log off;"] if peer.program == "nginx" else [], logs)
 

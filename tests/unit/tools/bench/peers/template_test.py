@@ -15,8 +15,9 @@ class Template(unittest.TestCase):
                          render("x\n@each service@\n@service@ to @next@\n@end@\ny\n", {"next": 1}, LISTS))
 
     def test_repeats_twice_in_one_text(self):
-        self.assertEqual("a\nb\n-\na\nb\n", render("@each service@\n@service@\n@end@\n-\n@each service@\n@service@\n@end@\n",
-                                                  {}, LISTS))
+        self.assertEqual("a\nb\n-\na\nb\n",
+                         render("@each service@\n@service@\n@end@\n-\n@each service@\n@service@\n@end@\n",
+                                {}, LISTS))
 
     def test_leaves_what_a_configuration_has_of_its_own(self):
         for text in ('"@type": type.example/x\n', "log ${host} %[base] $host @ x@y\n"):

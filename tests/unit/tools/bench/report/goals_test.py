@@ -54,7 +54,8 @@ class Differences(unittest.TestCase):
 
 class Values(unittest.TestCase):
     def test_units_of_one_kind_are_converted_and_others_answer_nothing(self):
-        for unit, figure, met in (("us", 1900, True), ("ms", 1.9, True), ("s", 0.0021, False), ("MiB", 1, None), ("", 1, None)):
+        for unit, figure, met in (("us", 1900, True), ("ms", 1.9, True), ("s", 0.0021, False),
+                                  ("MiB", 1, None), ("", 1, None)):
             found = answer("enforce-new", {"id": "enforcement/new/ms_p99", "unit": unit, "samples": [figure]})
             self.assertIs(met, found.met, unit)
 

@@ -1,4 +1,4 @@
-"""Small results with invented figures, for the tests of the report: met, not met, not measured, noisy, a peer missing."""
+"""Small results with invented figures, for tests of the report: met, not met, not measured, noisy, a peer missing."""
 from ladder import lines
 
 FIVE = (0.99, 1.0, 1.01, 1.0, 0.98)
@@ -11,7 +11,8 @@ def entry(id_, unit, middle, shape=FIVE):
 def rung(group, variant, whole, proxies, rps, p50, p99, latency=None, body="1k", shape=FIVE):
     name = f"{group}/{variant}/c32/{body}/h1/"
     found = [entry(name + "cpu_all", "us", whole, shape), entry(name + "cpu_proxies", "us", proxies, shape),
-             entry(name + "rps", "1/s", rps, shape), entry(name + "p50", "us", p50, shape), entry(name + "p99", "us", p99, shape)]
+             entry(name + "rps", "1/s", rps, shape), entry(name + "p50", "us", p50, shape),
+             entry(name + "p99", "us", p99, shape)]
     if latency:
         found += [entry(name + "p50_open", "us", latency[0], shape), entry(name + "p99_open", "us", latency[1], shape)]
     return found
@@ -37,8 +38,10 @@ def document():
         entry("fairness/small/p99_ratio", "x", 1.4), entry("fairness/bulk/p99_ratio", "x", 1.7),
         entry("enforcement/new/ms_p99", "us", 1400), entry("config-scale/ready_s", "s", 0.42, (1, 1.1, 0.9)),
     ]
-    return {"about": {"date": "2026-01-02 03:04 UTC", "commit": "0123abc", "kernel": "6.18.0", "cpu": "a processor", "cores": 2,
-                      "congestion_control": "cubic", "mode": "quick", "seconds": 600, "versions": {"haproxy": "2.6.12"}},
+    return {"about": {"date": "2026-01-02 03:04 UTC", "commit": "0123abc", "kernel": "6.18.0",
+                      "cpu": "a processor", "cores": 2,
+                      "congestion_control": "cubic", "mode": "quick", "seconds": 600,
+                      "versions": {"haproxy": "2.6.12"}},
             "lines": found, "missing": [{"what": "envoy", "why": "the wheel could not be installed"}],
             "notes": ["invented figures, for tests"]}
 
