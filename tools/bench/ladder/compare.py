@@ -2,7 +2,8 @@
 
 What a run measures in turns with a reference is compared as ratio to it, round by round: between two runs the machine
 itself is another one (the same line without any mesh was seen to move by 15 %), between neighbours in time it is not.
-A reference says what the machine was like and has nothing to be compared with. Lines without one are compared as they are.
+A reference says what the machine was like and has nothing to be compared with. Lines without one are compared as they
+are.
 
 Two runs of the same thing do not always overlap: the chance is 66 % with 3 rounds, 79 % with 5, 91 % with 7, 98 % with
 11 and 99 % with 15 (Gaussian samples, quartiles of stats.py). So scenarios and rungs have 11 rounds and more.
@@ -95,7 +96,8 @@ def share(part, whole):
 def compose(before, after):
     """(lines of text, whether enough lines overlap)."""
     found = Comparison(before, after)
-    text = [f"quartile ranges overlap on {share(len(found.same), found.ranged)}, at least {OVERLAP_MIN * 100:.0f} % are "
+    text = [f"quartile ranges overlap on {share(len(found.same), found.ranged)}, at least {OVERLAP_MIN * 100:.0f} % "
+            f"are "
             f"wanted: {'holds' if found.holds else 'does not hold'}",
             f"as measured, without the ratio to what was measured in turns: {share(*unpaired(before, after))}"]
     if found.apart:

@@ -24,7 +24,8 @@ def compare_golden(test, name, text):
 
 class Figures(unittest.TestCase):
     def test_three_digits_and_a_unit(self):
-        for value, unit, text in ((0, "us", "0us"), (0.004, "", "0.004"), (0.00004, "", "4e-5"), (0.0234, "s", "0.023s"), (0.42, "s", "0.420s"),
+        for value, unit, text in ((0, "us", "0us"), (0.004, "", "0.004"), (0.00004, "", "4e-5"),
+                                  (0.0234, "s", "0.023s"), (0.42, "s", "0.420s"),
                                   (1.234, "ms", "1.23ms"), (9.996, "us", "10.0us"), (99.96, "us", "100us"),
                                   (999.6, "us", "1.00ms"), (57200, "1/s", "57.2k/s"), (-40, "us", "-40.0us"),
                                   (None, "us", "-")):
@@ -32,7 +33,8 @@ class Figures(unittest.TestCase):
 
 
     def test_ticks_have_no_zeros_behind_the_point(self):
-        for value, text in ((0, "0"), (0.5, "0.5"), (10, "10"), (2.5, "2.5"), (100, "100"), (1000, "1k"), (2500, "2.5k")):
+        for value, text in ((0, "0"), (0.5, "0.5"), (10, "10"), (2.5, "2.5"), (100, "100"),
+                            (1000, "1k"), (2500, "2.5k")):
             self.assertEqual(text, figures.tick(value))
 
     def test_a_letter_that_both_quartiles_have_stands_once(self):
@@ -124,9 +126,12 @@ class Compare(unittest.TestCase):
 
     def test_what_was_measured_in_turns_is_compared_as_ratio(self):
         rung = "same-node/{}/c32/1k/h1/{}"
-        ids = {name: rung.format(*name.split("_", 1)) for name in ("none_cpu_all", "relay_cpu_all", "relay_cpu_proxies")}
-        before = self.run_of(**{ids["none_cpu_all"]: [1, 2, 3], ids["relay_cpu_all"]: [2, 4, 6], ids["relay_cpu_proxies"]: [1, 2, 3]})
-        after = self.run_of(**{ids["none_cpu_all"]: [9, 8, 7], ids["relay_cpu_all"]: [18, 16, 14], ids["relay_cpu_proxies"]: [1, 2, 3]})
+        ids = {name: rung.format(*name.split("_", 1))
+               for name in ("none_cpu_all", "relay_cpu_all", "relay_cpu_proxies")}
+        before = self.run_of(**{ids["none_cpu_all"]: [1, 2, 3], ids["relay_cpu_all"]: [2, 4, 6],
+                               ids["relay_cpu_proxies"]: [1, 2, 3]})
+        after = self.run_of(**{ids["none_cpu_all"]: [9, 8, 7], ids["relay_cpu_all"]: [18, 16, 14],
+                              ids["relay_cpu_proxies"]: [1, 2, 3]})
         found = compare.Comparison(before, after)
         self.assertEqual(([ids["none_cpu_all"]], [ids["relay_cpu_all"]], [ids["relay_cpu_proxies"]]),
                          (found.references, found.same, list(found.apart)))
@@ -134,8 +139,10 @@ class Compare(unittest.TestCase):
 
     def test_scenarios_name_their_references(self):
         for id_, base in (("policy-scale/rules1000/connect_p50", "policy-scale/rules10/connect_p50"),
-                          ("handshake/keelson/cpu", "handshake/openssl/cpu"), ("fairness/bodies/p99", "fairness/alone/p99"),
-                          ("fairness/bodies/served", None), ("workers/two/rps", "workers/one/rps"), ("idle/server-l7/mib", None)):
+                          ("handshake/keelson/cpu", "handshake/openssl/cpu"),
+                          ("fairness/bodies/p99", "fairness/alone/p99"),
+                          ("fairness/bodies/served", None), ("workers/two/rps", "workers/one/rps"),
+                          ("idle/server-l7/mib", None)):
             self.assertEqual(base, compare.reference(id_))
 
     def test_nine_of_ten_hold_and_eight_do_not(self):
