@@ -74,9 +74,8 @@ def play_all(options):
 def bring_up(cluster, options):
     if options.keep and cluster.is_up:
         if (running := cluster.settings["cgroups"]) != options.cgroups:
-            raise Trouble(f"cluster {options.name} is up with --cgroups {running}, not "
-                          f"with --cgroups {options.cgroups}: "
-                          f"tests/e2e/cluster --name {options.name} down, or choose another --name")
+            raise Trouble(f"cluster {options.name} is up with --cgroups {running}, not with --cgroups "
+                          f"{options.cgroups}: take it down (tests/e2e/cluster down) or choose another --name")
         return
     try:
         cluster.up()
