@@ -46,6 +46,7 @@ ConflistKeeper::ConflistKeeper(io::EventLoop& loop, const Clock& clock, KeeperOp
       }) {}
 
 void ConflistKeeper::start() {
+  remove_left_temporaries(path_);
   watch();
   look();
 }
@@ -149,11 +150,15 @@ bool ConflistKeeper::may_repair_now() {
   return true;
 }
 
-Result<void> ConflistKeeper::remove() {
+void ConflistKeeper::stop() {
   poll_.reset();
   inotify_.reset();
   look_timer_.stop();
   watch_timer_.stop();
+}
+
+Result<void> ConflistKeeper::remove() {
+  stop();
   written_.clear();
   return remove_node_file(path_);
 }

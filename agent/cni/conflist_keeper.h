@@ -23,7 +23,7 @@ struct KeeperOptions {
   PluginSettings plugin;
   std::chrono::milliseconds settle{100};         // after the last event of a burst
   std::chrono::milliseconds watch_again{1000};   // while there is no such folder
-  std::chrono::milliseconds repair_pause{1000};  // after the second repair; doubles
+  std::chrono::milliseconds repair_pause{1000};  // between the first repair and the second; doubles
   std::chrono::milliseconds repair_pause_max{60'000};
 };
 
@@ -33,7 +33,9 @@ class ConflistKeeper {
 
   // Writes the file at once when there is a primary.
   void start();
-  // Clean uninstall: watches no more and removes the file.
+  // Watches no more and leaves the file to another agent.
+  void stop();
+  // Clean uninstall: stops and removes the file.
   Result<void> remove();
 
   const std::string& path() const noexcept { return path_; }

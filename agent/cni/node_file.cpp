@@ -1,5 +1,6 @@
 #include "cni/node_file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -7,6 +8,9 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <memory>
 
 #include "base/fd.h"
 
@@ -14,14 +18,16 @@ namespace keelson::cni {
 namespace {
 
 constexpr size_t kFileBytesMax = 64u << 20;  // a static plugin has 2 MB
+constexpr std::string_view kTemporarySuffix = ".tmp";
+constexpr time_t kLeftAfterSeconds = 60;  // longer than any write takes
 
 std::string folder_of(const std::string& path) {
   const size_t slash = path.rfind('/');
   return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
 }
 
-std::string temporary_of(const std::string& path) {
-  return folder_of(path) + "/." + path.substr(path.rfind('/') + 1) + ".tmp";
+std::string temporary_prefix(const std::string& path) {
+  return "." + path.substr(path.rfind('/') + 1) + ".";
 }
 
 Result<void> write_whole(const Fd& file, std::string_view content, const std::string& path) {
@@ -62,9 +68,10 @@ Result<std::string> read_node_file(const std::string& path) {
 }
 
 Result<void> replace_node_file(const std::string& path, std::string_view content, mode_t mode) {
-  const std::string temporary = temporary_of(path);
-  KS_TRY(remove_node_file(temporary));  // of an agent that ended in the middle
-  Fd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
+  // Two agents may write at once, and both are process 1 of their pod: the name is a random one.
+  std::string temporary = folder_of(path) + "/" + temporary_prefix(path) + "XXXXXX";
+  temporary += kTemporarySuffix;
+  Fd file(::mkostemps(temporary.data(), static_cast<int>(kTemporarySuffix.size()), O_CLOEXEC));
   if (!file) return fail_errno(Reason::io_error, errno, "create " + temporary);
   auto written = write_whole(file, content, temporary);
   if (written && ::fchmod(file.get(), mode) != 0)  // whatever the umask
@@ -86,7 +93,24 @@ Result<void> remove_node_file(const std::string& path) {
   return {};
 }
 
+void remove_left_temporaries(const std::string& path) {
+  const std::string folder = folder_of(path);
+  const std::string prefix = temporary_prefix(path);
+  const std::unique_ptr<DIR, int (*)(DIR*)> handle(::opendir(folder.c_str()), ::closedir);
+  if (handle == nullptr) return;
+  while (const dirent* entry = ::readdir(handle.get())) {
+    const std::string_view name = entry->d_name;
+    if (!name.starts_with(prefix) || !name.ends_with(kTemporarySuffix)) continue;
+    const std::string left = folder + "/" + entry->d_name;
+    struct stat status {};
+    const bool is_old =
+        ::stat(left.c_str(), &status) == 0 && status.st_mtime + kLeftAfterSeconds < ::time(nullptr);
+    if (is_old) (void)::unlink(left.c_str());
+  }
+}
+
 Result<bool> install_plugin(const std::string& from, const std::string& to) {
+  remove_left_temporaries(to);
   KS_ASSIGN(const std::string content, read_node_file(from));
   const auto there = read_node_file(to);
   struct stat status {};

@@ -9,6 +9,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "cni/node_file.h"
 #include "support/fake_clock.h"
@@ -163,6 +164,57 @@ TEST_F(ConflistKeeperTest, StaysWhenTheAgentEndsAndGoesWhenUninstalled) {
   EXPECT_TRUE(keeper->remove());
   EXPECT_FALSE(fs::exists(folder + "/00-keelson.conflist"));
   EXPECT_EQ(*read_node_file(folder + "/10-bridge.conflist"), kBridge);
+}
+
+TEST_F(ConflistKeeperTest, StoppedItLeavesTheFileToAnotherAgent) {
+  put("10-bridge.conflist", kBridge);
+  start();
+  keeper->stop();
+  fs::remove(folder + "/00-keelson.conflist");
+  // Due after all that the keeper would have waited for.
+  bool is_late = false;
+  io::Timer late(loop, [&] { is_late = true; });
+  late.start(std::chrono::milliseconds(50));
+  EXPECT_TRUE(runs_until([&] { return is_late; }));
+  EXPECT_EQ(ours(), "");
+}
+
+// Another agent's may be in the middle of its write.
+TEST_F(ConflistKeeperTest, OfTheTemporaryFilesOnlyLeftOnesOfItsOwnAreRemoved) {
+  put("10-bridge.conflist", kBridge);
+  const std::string names[] = {".00-keelson.conflist.aB3xyz.tmp", ".10-bridge.conflist.aB3xyz.tmp",
+                               ".00-keelson.conflist.young1.tmp", ".keelson-cni.aB3xyz.tmp"};
+  for (const std::string& name : names) {
+    put(name, "half");
+    if (name.find("young") != std::string::npos) continue;
+    fs::last_write_time(folder + "/" + name,
+                        fs::file_time_type::clock::now() - std::chrono::minutes(2));
+  }
+  start();
+  put("image-plugin", "plugin");
+  EXPECT_TRUE(install_plugin(folder + "/image-plugin", folder + "/keelson-cni"));
+  EXPECT_FALSE(fs::exists(folder + "/" + names[0]));
+  EXPECT_TRUE(fs::exists(folder + "/" + names[1]));
+  EXPECT_TRUE(fs::exists(folder + "/" + names[2]));
+  EXPECT_FALSE(fs::exists(folder + "/" + names[3]));
+  EXPECT_EQ(network(), "one");
+}
+
+// One fixed name would be opened, removed and renamed by both.
+TEST_F(ConflistKeeperTest, WritersOfOneFileDoNotMeet) {
+  const std::string path = folder + "/file";
+  const auto write = [&](char byte) {
+    for (int i = 0; i < 100; ++i) {
+      const auto written = replace_node_file(path, std::string(5000, byte), 0600);
+      EXPECT_TRUE(written) << written.error().message();
+    }
+  };
+  std::thread other([&] { write('a'); });
+  write('b');
+  other.join();
+  const std::string whole = read_node_file(path).value();
+  EXPECT_EQ(whole, std::string(5000, whole.at(0)));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder), {}), 1);
 }
 
 TEST_F(ConflistKeeperTest, ThePluginIsReplacedWholeAndOnlyWhenItIsAnother) {
