@@ -6,7 +6,8 @@ A reference says what the machine was like and has nothing to be compared with. 
 are.
 
 Two runs of the same thing do not always overlap: the chance is 66 % with 3 rounds, 79 % with 5, 91 % with 7, 98 % with
-11 and 99 % with 15 (Gaussian samples, quartiles of stats.py). So scenarios and rungs have 11 rounds and more.
+11 and 99 % with 15 (Gaussian samples, quartiles of stats.py). So `quick` has 15 rounds of a rung and 11 or more of most
+scenarios; `full`, with its six cases, has nine.
 """
 import fnmatch
 
@@ -32,12 +33,9 @@ def reference(id_):
     return next((base for pattern, base in REFERENCES if fnmatch.fnmatchcase(id_, pattern)), None)
 
 
-def judged(results, id_):
-    """The Summary of a line as it is compared; nothing when it is a reference or no round has both."""
-    base = reference(id_)
-    if base == id_:
-        return None
-    if base is None or base not in results.lines:
+def judged(results, id_, base):
+    """The Summary of a line as it is compared: as ratio to its base, if it has one; nothing when no round has both."""
+    if base is None:
         return results.lines[id_].summary()
     try:
         return stats.summary(stats.ratios(results.lines[id_].samples, results.lines[base].samples))
@@ -53,15 +51,23 @@ class Comparison:
     """Ids by what became of them; `apart` with the Summaries of both runs."""
 
     def __init__(self, before, after):
-        self.same, self.apart, self.narrow, self.references = [], {}, [], []
+        self.same, self.apart, self.narrow, self.references, self.unpaired = [], {}, [], [], []
         self.single = sorted(before.lines.keys() ^ after.lines.keys())
         for id_ in before.lines:
             if id_ in after.lines:
-                self.place(id_, judged(before, id_), judged(after, id_))
+                self.place(id_, before, after)
 
-    def place(self, id_, one, other):
-        if one is None or other is None:
+    def place(self, id_, before, after):
+        base = reference(id_)
+        if base == id_:
             self.references.append(id_)
+            return
+        if base is not None and not (base in before.lines and base in after.lines):
+            self.unpaired.append(id_)
+            return
+        one, other = judged(before, id_, base), judged(after, id_, base)
+        if one is None or other is None:
+            self.unpaired.append(id_)
         elif min(one.rounds, other.rounds) < ROUNDS_MIN:
             self.narrow.append(id_)
         elif overlap(one, other):
@@ -78,7 +84,7 @@ class Comparison:
         return self.ranged > 0 and len(self.same) >= OVERLAP_MIN * self.ranged
 
 
-def unpaired(before, after):
+def as_measured(before, after):
     """(overlapping, all) of the lines as they were measured, references among them: mostly about the machine."""
     pairs = [(before.lines[id_].summary(), after.lines[id_].summary()) for id_ in before.lines if id_ in after.lines]
     wide = [(one, other) for one, other in pairs if min(one.rounds, other.rounds) >= ROUNDS_MIN]
@@ -97,13 +103,13 @@ def compose(before, after):
     """(lines of text, whether enough lines overlap)."""
     found = Comparison(before, after)
     text = [f"quartile ranges overlap on {share(len(found.same), found.ranged)}, at least {OVERLAP_MIN * 100:.0f} % "
-            f"are "
-            f"wanted: {'holds' if found.holds else 'does not hold'}",
-            f"as measured, without the ratio to what was measured in turns: {share(*unpaired(before, after))}"]
+            f"are wanted: {'holds' if found.holds else 'does not hold'}",
+            f"as measured, without the ratio to what was measured in turns: {share(*as_measured(before, after))}"]
     if found.apart:
         text += ["", f"{'APART':<58} {'A':<18} B"]
         text += [f"{id_:<58} {shown(one):<18} {shown(other)}" for id_, (one, other) in found.apart.items()]
     for title, ids in (("references, which the others are compared by", found.references),
+                       ("without a round that both runs have together with the reference", found.unpaired),
                        (f"under {ROUNDS_MIN} rounds, no range to compare", found.narrow),
                        ("in one of the runs only", found.single)):
         if ids:

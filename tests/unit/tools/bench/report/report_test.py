@@ -135,7 +135,14 @@ class Compare(unittest.TestCase):
         found = compare.Comparison(before, after)
         self.assertEqual(([ids["none_cpu_all"]], [ids["relay_cpu_all"]], [ids["relay_cpu_proxies"]]),
                          (found.references, found.same, list(found.apart)))
-        self.assertEqual((1, 3), compare.unpaired(before, after))
+        self.assertEqual((1, 3), compare.as_measured(before, after))
+
+    def test_a_line_whose_reference_one_run_lacks_is_not_compared(self):
+        ids = {name: f"same-node/{name}/c32/1k/h1/rps" for name in ("none", "relay", "direct")}
+        before = self.run_of(**{ids["none"]: [1, 1, 1], ids["relay"]: [2, 2, 2], ids["direct"]: [2, 2, 2]})
+        after = self.run_of(**{ids["relay"]: [2, 2, 2], ids["direct"]: [2, 2, 2]})
+        found = compare.Comparison(before, after)
+        self.assertEqual(([ids["relay"], ids["direct"]], 0), (found.unpaired, found.ranged))
 
     def test_scenarios_name_their_references(self):
         for id_, base in (("policy-scale/rules1000/connect_p50", "policy-scale/rules10/connect_p50"),
