@@ -6,10 +6,16 @@ if(KEELSON_GO)
                   OUTPUT_VARIABLE go_version OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
   string(REGEX MATCH "[0-9]+\\.[0-9.]+" go_version "${go_version}")
 endif()
-if(NOT go_version VERSION_GREATER_EQUAL KEELSON_GO_MIN)
-  message(FATAL_ERROR "The tests need a Go toolchain of ${KEELSON_GO_MIN} or newer (kube-standin, tests/support/apiserver); "
-    "found: '${KEELSON_GO}' ${go_version}. Unpack one from https://go.dev/dl into /usr/local/go or set KEELSON_GO; "
-    "-DKEELSON_TESTS=OFF builds without tests.")
+if(go_version VERSION_GREATER_EQUAL KEELSON_GO_MIN)
+  set(KEELSON_HAS_GO ON)
+else()
+  set(KEELSON_HAS_GO OFF)
+  set(level WARNING)
+  if("$ENV{KEELSON_REQUIRE_ROOT}")  # CI: every test has to be there
+    set(level FATAL_ERROR)
+  endif()
+  message(${level} "No Go toolchain of ${KEELSON_GO_MIN} or newer (found: '${KEELSON_GO}' ${go_version}): the tests against "
+    "kube-standin (tests/support/apiserver) are left out. Unpack one into /usr/local/go or set KEELSON_GO.")
 endif()
 
 # keelson_go_program(NAME FOLDER): the main package in FOLDER as bin/NAME, from the standard library alone.
