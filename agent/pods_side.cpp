@@ -70,6 +70,21 @@ Result<void> PodsSide::install() {
   return {};
 }
 
+void PodsSide::shut() {
+  server_.reset();
+  if (keeper_) keeper_->stop();
+}
+
+void PodsSide::settle() {
+  is_applied_ = true;
+  gate_.settle();
+}
+
+void PodsSide::on_change() {
+  is_applied_ = false;
+  parts_.on_change();
+}
+
 void PodsSide::sweep() {
   std::erase_if(leaving_, [this](const auto& entry) { return is_out(entry.first); });
   if (source_ == nullptr || is_listing_) return;
@@ -92,7 +107,7 @@ void PodsSide::on_listed(pods::Sandboxes::Moment began, Result<std::vector<pods:
   list_error_.reset();
   const bool is_first = !is_listed_;
   is_listed_ = true;
-  if (parts_.sandboxes.merge(*listed, began) || is_first) parts_.on_change();
+  if (parts_.sandboxes.merge(*listed, began) || is_first) on_change();
 }
 
 cni::Expected<void> PodsSide::attach(const cni::Attachment& attachment) {
@@ -105,18 +120,25 @@ cni::Expected<void> PodsSide::attach(const cni::Attachment& attachment) {
                                           "an earlier plugin of the chain made it"});
     sandbox.addresses.push_back(*address);
   }
-  if (parts_.sandboxes.attach(std::move(sandbox))) parts_.on_change();
+  if (parts_.sandboxes.attach(std::move(sandbox))) on_change();
   return {};
 }
 
-void PodsSide::detach(const std::string& container_id) {
-  const pods::Sandbox* sandbox = parts_.sandboxes.find(container_id);
-  if (sandbox != nullptr) leaving_[container_id] = sandbox->uid;
-  if (parts_.sandboxes.detach(container_id)) parts_.on_change();
+// The end of an older sandbox may be told again when the pod has a newer one: then there is no
+// namespace any more, and what was guessed of the pod is another.
+void PodsSide::detach(const cni::Attachment& attachment) {
+  const std::string& id = attachment.container_id;
+  const pods::Sandbox* told = parts_.sandboxes.find(id);
+  const pods::Sandbox* of_pod = parts_.sandboxes.of_pod(attachment.pod.uid);
+  const bool has_guess = told == nullptr && of_pod != nullptr && of_pod->is_guessed;
+  if (has_guess && attachment.netns.empty()) return sweep();
+  const std::string uid = told != nullptr ? told->uid : attachment.pod.uid;
+  if (told != nullptr || has_guess) leaving_[id] = uid;
+  if (parts_.sandboxes.detach(id, uid)) on_change();
 }
 
 void PodsSide::keep_only(const std::set<std::string>& container_ids) {
-  if (parts_.sandboxes.keep_only(container_ids)) parts_.on_change();
+  if (parts_.sandboxes.keep_only(container_ids)) on_change();
 }
 
 cni::Standing PodsSide::standing(const cni::PodRef& pod) const {
@@ -125,14 +147,21 @@ cni::Standing PodsSide::standing(const cni::PodRef& pod) const {
             source_->name() + " has not told its pods: " +
                 (list_error_ ? list_error_->message() : std::string("asked a moment ago")),
             "the agent needs its socket (--runtime-socket)"};
-  return pod_standing(parts_.standing_view(), pod);
+  cni::Standing standing = pod_standing(parts_.standing_view(), pod);
+  using State = cni::Standing::State;
+  const bool may_be_older = standing.state == State::kEnrolled || standing.state == State::kRefused;
+  if (is_applied_ || !may_be_older) return standing;
+  return {State::kWaiting, "the agent is applying what the container runtime told",
+          "keelsonctl status, on this node, says more"};
 }
 
 // A pod with a newer sandbox is in the mesh, but not with this one.
 bool PodsSide::is_out(const std::string& container_id) const {
   const auto leaving = leaving_.find(container_id);
-  return leaving == leaving_.end() || parts_.sandboxes.of_pod(leaving->second) != nullptr ||
-         !parts_.enrolment.has(leaving->second);
+  if (leaving == leaving_.end()) return true;
+  const pods::Sandbox* other = parts_.sandboxes.of_pod(leaving->second);
+  const bool has_newer = other != nullptr && !other->is_guessed;
+  return is_applied_ && (has_newer || !parts_.enrolment.has(leaving->second));
 }
 
 cni::Expected<void> PodsSide::uninstall() {

@@ -42,9 +42,10 @@ class PodsSide final : private cni::Enroller {
 
   Result<void> start();
   // Another agent has taken over: plugins that wait here ask that one.
-  void shut() { server_.reset(); }
+  // The configuration file is that one's as well.
+  void shut();
   // After a reconcile: pods that wait may go on.
-  void settle() { gate_.settle(); }
+  void settle();
   // A DEL may have been missed: asks the runtime what is left.
   void sweep();
 
@@ -56,7 +57,7 @@ class PodsSide final : private cni::Enroller {
 
  private:
   cni::Expected<void> attach(const cni::Attachment& attachment) override;
-  void detach(const std::string& container_id) override;
+  void detach(const cni::Attachment& attachment) override;
   void keep_only(const std::set<std::string>& container_ids) override;
   cni::Standing standing(const cni::PodRef& pod) const override;
   bool is_out(const std::string& container_id) const override;
@@ -64,6 +65,7 @@ class PodsSide final : private cni::Enroller {
 
   Result<void> install();
   void make_source();
+  void on_change();
   void on_listed(pods::Sandboxes::Moment began, Result<std::vector<pods::Sandbox>> listed);
 
   io::EventLoop& loop_;
@@ -72,6 +74,7 @@ class PodsSide final : private cni::Enroller {
   std::unique_ptr<pods::NetnsSource> source_;
   bool is_listing_ = false;
   bool is_listed_ = false;
+  bool is_applied_ = true;  // false: what `enrolment` holds is older than `sandboxes`
   std::optional<Error> list_error_;
   std::map<std::string, std::string> leaving_;  // sandbox that ended -> uid of its pod
   std::optional<cni::ConflistKeeper> keeper_;

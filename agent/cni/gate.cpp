@@ -124,7 +124,7 @@ serving::Response Gate::add(const Attachment& attachment) {
 
 // The address may belong to another pod as soon as this is answered.
 serving::Response Gate::del(const Attachment& attachment) {
-  enroller_.detach(attachment.container_id);
+  enroller_.detach(attachment);
   const std::string& id = attachment.container_id;
   return wait_for({[this, id]() -> std::optional<CniError> {
                      if (enroller_.is_out(id)) return CniError{};

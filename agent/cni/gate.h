@@ -34,7 +34,7 @@ class Enroller {
   // From now on this is the pod's sandbox. Error: the attachment makes no sense.
   virtual Expected<void> attach(const Attachment& attachment) = 0;
   // The sandbox ends, whoever's it was.
-  virtual void detach(const std::string& container_id) = 0;
+  virtual void detach(const Attachment& attachment) = 0;
   // Only these are left.
   virtual void keep_only(const std::set<std::string>& container_ids) = 0;
   virtual Standing standing(const PodRef& pod) const = 0;

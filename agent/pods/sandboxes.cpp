@@ -9,30 +9,47 @@ constexpr int kMissesMax = 3;
 }  // namespace
 
 bool Sandboxes::attach(Sandbox sandbox) {
+  bool changed = !sandbox.is_guessed && drop_guess(sandbox.uid);
   detached_.erase(sandbox.id);
   Known& known = by_id_[sandbox.id];
-  const bool changed = known.since == 0 || known.sandbox != sandbox;
-  if (changed) known = {std::move(sandbox), ++moment_, false, 0};
+  if (known.since == 0 || known.sandbox != sandbox) {
+    known = {std::move(sandbox), ++moment_, false, 0};
+    changed = true;
+  }
   return changed;
 }
 
-bool Sandboxes::detach(const std::string& id) {
+bool Sandboxes::detach(const std::string& id, const std::string& uid) {
   detached_[id] = ++moment_;
-  return by_id_.erase(id) != 0;
+  if (!uid.empty()) detached_[uid] = moment_;
+  const bool guess_went = drop_guess(uid);
+  return by_id_.erase(id) != 0 || guess_went;
 }
 
 bool Sandboxes::keep_only(const std::set<std::string>& ids) {
-  return std::erase_if(by_id_, [&](const auto& entry) { return !ids.contains(entry.first); }) != 0;
+  ++moment_;
+  return std::erase_if(by_id_, [&](const auto& entry) {
+           const Sandbox& sandbox = entry.second.sandbox;
+           if (sandbox.is_guessed || ids.contains(sandbox.id)) return false;
+           detached_[sandbox.id] = moment_;
+           detached_[sandbox.uid] = moment_;
+           return true;
+         }) != 0;
 }
 
 bool Sandboxes::merge(const std::vector<Sandbox>& listed, Moment began) {
   bool changed = false;
-  std::set<std::string_view> ids;
+  std::set<std::string, std::less<>> ids;
   for (const Sandbox& sandbox : listed) {
+    const Sandbox* of_same = sandbox.is_guessed ? of_pod(sandbox.uid) : nullptr;
+    if (of_same != nullptr && !of_same->is_guessed) {
+      ids.insert(of_same->id);
+      Known& told = by_id_.find(of_same->id)->second;
+      told.was_listed |= told.since <= began;  // else what was found may be its predecessor
+      continue;
+    }
     ids.insert(sandbox.id);
-    const auto detached = detached_.find(sandbox.id);
-    if (detached != detached_.end() && detached->second > began) continue;
-    if (sandbox.netns_path.empty()) continue;
+    if (ended_after(sandbox, began) || sandbox.netns_path.empty()) continue;
     const auto known = by_id_.find(sandbox.id);
     const bool is_known = known != by_id_.end() && known->second.sandbox.uid == sandbox.uid;
     if (!is_known) changed |= attach(sandbox);
@@ -45,6 +62,17 @@ bool Sandboxes::merge(const std::vector<Sandbox>& listed, Moment began) {
                  by_id_, [](const auto& entry) { return entry.second.misses >= kMissesMax; }) != 0;
   std::erase_if(detached_, [&](const auto& entry) { return entry.second <= began; });
   return changed;
+}
+
+bool Sandboxes::drop_guess(std::string_view uid) {
+  return std::erase_if(by_id_, [&](const auto& entry) {
+           return entry.second.sandbox.is_guessed && entry.second.sandbox.uid == uid;
+         }) != 0;
+}
+
+bool Sandboxes::ended_after(const Sandbox& sandbox, Moment began) const {
+  const auto detached = detached_.find(sandbox.is_guessed ? sandbox.uid : sandbox.id);
+  return detached != detached_.end() && detached->second > began;
 }
 
 const Sandbox* Sandboxes::of_pod(std::string_view uid) const {

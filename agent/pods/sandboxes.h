@@ -2,7 +2,8 @@
 // told it: by CNI ADD and DEL, and by listings (NetnsSource) for pods older than the agent and for
 // a DEL that was missed. Of several sandboxes of one pod the newest counts. A listing is older than
 // what CNI said after it began. A runtime lists a sandbox only after its ADD was answered, so one
-// that no listing had yet is forgotten when several lack it. Pure, one thread.
+// that no listing had yet is forgotten when several lack it. Where no runtime lists, sandboxes are
+// guessed: one a pod, and never beside one that was told. Pure, one thread.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +24,8 @@ struct Sandbox {
   std::string uid;  // of the pod
   std::string netns_path;
   std::vector<IpAddress> addresses;  // as the runtime says; may be empty
+  // Found by a process of the pod: `id` is not the runtime's, which has no word in it.
+  bool is_guessed = false;
   friend bool operator==(const Sandbox&, const Sandbox&) = default;
 };
 
@@ -43,12 +46,15 @@ class Sandboxes {
 
   // True: the pod has another sandbox than before.
   bool attach(Sandbox sandbox);
-  bool detach(const std::string& id);                // true: it was known
-  bool keep_only(const std::set<std::string>& ids);  // of GC; true: something went
+  // Ends this sandbox, and what was guessed of its pod (empty: nothing was). True: one was known.
+  bool detach(const std::string& id, const std::string& uid);
+  // Of GC: ends every other that was told. True: something went.
+  bool keep_only(const std::set<std::string>& ids);
 
   Moment now() const noexcept { return moment_; }
   // A complete listing that began at `began`: adds what is new, forgets what is gone. One without a
-  // path is neither. True: changed.
+  // path is neither. A guessed one of a pod that was told only says that the pod is still there.
+  // True: changed.
   bool merge(const std::vector<Sandbox>& listed, Moment began);
 
   const Sandbox* of_pod(std::string_view uid) const;  // null: not known
@@ -62,8 +68,12 @@ class Sandboxes {
     bool was_listed = false;
     int misses = 0;  // listings since then that lack it
   };
+  bool drop_guess(std::string_view uid);
+  bool ended_after(const Sandbox& sandbox, Moment began) const;
+
   std::map<std::string, Known, std::less<>> by_id_;
-  std::map<std::string, Moment> detached_;  // since when, until a listing began after it
+  // Sandboxes, and pods for what is guessed of them: since when, until a listing began after it.
+  std::map<std::string, Moment> detached_;
   Moment moment_ = 0;
 };
 

@@ -110,8 +110,8 @@ Result<std::vector<Sandbox>> ProcSource::scan() {
     const auto last = last_.find(uid);
     const bool still_leads_there =
         last != last_.end() && namespace_at(last->second.netns_path) == seen;
-    found.try_emplace(uid,
-                      still_leads_there ? last->second : Sandbox{"proc-" + uid, uid, path, {}});
+    found.try_emplace(
+        uid, still_leads_there ? last->second : Sandbox{"proc-" + uid, uid, path, {}, true});
   }
   last_ = std::move(found);
   std::vector<Sandbox> sandboxes;

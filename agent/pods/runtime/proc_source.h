@@ -1,7 +1,8 @@
 // ProcSource: the last resort where no container runtime answers: a process of the pod is found by
 // its cgroup (.../kubepods.../pod<UID>/...), and its /proc/PID/ns/net is the pod's namespace. Such
 // a path ends with its process; hold keeps the namespace open, and the next listing has another
-// one. Hold may open it only with CAP_SYS_PTRACE where the process has more capabilities than hold.
+// one. What it finds is guessed (Sandbox::is_guessed). Hold may open it only with CAP_SYS_PTRACE
+// where the process has more capabilities than hold.
 #pragma once
 
 #include <map>

@@ -186,7 +186,7 @@ TEST_F(ReconcilerTest, APodWhoseSandboxEndedIsOutAtOnce) {
   reconciler_->reconcile(without_annotation);
   ASSERT_TRUE(has_pod_row());
   EXPECT_TRUE(enrolment_->has("u1"));
-  sandboxes_.detach("s1");
+  sandboxes_.detach("s1", "u1");
   reconciler_->reconcile();
   EXPECT_FALSE(has_pod_row());
   EXPECT_FALSE(enrolment_->has("u1"));

@@ -28,7 +28,9 @@ class FakeEnroller final : public Enroller {
     if (refuses) return tl::unexpected(CniError{kInvalidConfig, "no address", "fix"});
     return {};
   }
-  void detach(const std::string& id) override { detached.push_back(id); }
+  void detach(const Attachment& attachment) override {
+    detached.push_back(attachment.container_id);
+  }
   void keep_only(const std::set<std::string>& ids) override { kept = ids; }
   Standing standing(const PodRef& pod) const override {
     const auto found = standings.find(pod.name);

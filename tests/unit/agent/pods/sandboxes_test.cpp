@@ -9,14 +9,19 @@ Sandbox sandbox(const std::string& id, const std::string& uid) {
   return {id, uid, "/run/netns/" + id, {}};
 }
 
+// As ProcSource finds one.
+Sandbox guess(const std::string& uid, const std::string& pid = "77") {
+  return {"proc-" + uid, uid, "/proc/" + pid + "/ns/net", {}, true};
+}
+
 TEST(Sandboxes, TheNewestOfAPodCounts) {
   Sandboxes sandboxes;
   EXPECT_TRUE(sandboxes.attach(sandbox("z-old", "u1")));
   EXPECT_TRUE(sandboxes.attach(sandbox("a-new", "u1")));
   EXPECT_EQ(sandboxes.of_pod("u1")->id, "a-new");
-  EXPECT_TRUE(sandboxes.detach("z-old"));
+  EXPECT_TRUE(sandboxes.detach("z-old", "u1"));
   EXPECT_EQ(sandboxes.of_pod("u1")->id, "a-new");
-  EXPECT_TRUE(sandboxes.detach("a-new"));
+  EXPECT_TRUE(sandboxes.detach("a-new", "u1"));
   EXPECT_EQ(sandboxes.of_pod("u1"), nullptr);
 }
 
@@ -25,7 +30,7 @@ TEST(Sandboxes, TheSameAgainIsNoChange) {
   sandboxes.attach(sandbox("a", "u1"));
   EXPECT_FALSE(sandboxes.attach(sandbox("a", "u1")));
   EXPECT_FALSE(sandboxes.merge({sandbox("a", "u1")}, sandboxes.now()));
-  EXPECT_FALSE(sandboxes.detach("unknown"));
+  EXPECT_FALSE(sandboxes.detach("unknown", "u1"));
 }
 
 TEST(Sandboxes, AListingAddsWhatTheAgentNeverSawAndForgetsWhatIsGone) {
@@ -58,7 +63,7 @@ TEST(Sandboxes, WhatCniSaidAfterAListingBeganIsNewer) {
   Sandboxes sandboxes;
   sandboxes.attach(sandbox("ends", "u1"));
   const auto began = sandboxes.now();
-  sandboxes.detach("ends");
+  sandboxes.detach("ends", "u1");
   sandboxes.attach(sandbox("starts", "u2"));
   EXPECT_FALSE(sandboxes.merge({sandbox("ends", "u1")}, began));
   EXPECT_EQ(sandboxes.of_pod("u1"), nullptr);
@@ -92,6 +97,73 @@ TEST(Sandboxes, GarbageIsWhatIsNotListedAsValid) {
   EXPECT_TRUE(sandboxes.keep_only({"b", "c"}));
   EXPECT_FALSE(sandboxes.keep_only({"b"}));
   EXPECT_EQ(sandboxes.size(), 1u);
+}
+
+TEST(Sandboxes, AListingUnderWayBringsNoGarbageBack) {
+  Sandboxes sandboxes;
+  sandboxes.attach(sandbox("a", "u1"));
+  const auto began = sandboxes.now();
+  sandboxes.keep_only({});
+  EXPECT_FALSE(sandboxes.merge({sandbox("a", "u1"), guess("u1")}, began));
+  EXPECT_EQ(sandboxes.of_pod("u1"), nullptr);
+  EXPECT_TRUE(sandboxes.merge({sandbox("a", "u1")}, sandboxes.now()));
+}
+
+// With another path the running pod would be taken out and enrolled again.
+TEST(GuessedSandboxes, OneOfAToldPodChangesNothing) {
+  Sandboxes sandboxes;
+  sandboxes.attach(sandbox("told", "u1"));
+  for (int listing = 0; listing < 5; ++listing)
+    EXPECT_FALSE(sandboxes.merge({guess("u1")}, sandboxes.now()));
+  EXPECT_EQ(*sandboxes.of_pod("u1"), sandbox("told", "u1"));
+  EXPECT_EQ(sandboxes.size(), 1u);
+}
+
+TEST(GuessedSandboxes, TheyShowThatADelWasMissed) {
+  Sandboxes sandboxes;
+  sandboxes.attach(sandbox("missed-del", "u1"));
+  EXPECT_FALSE(sandboxes.merge({guess("u1")}, sandboxes.now()));
+  EXPECT_TRUE(sandboxes.merge({}, sandboxes.now()));
+  EXPECT_EQ(sandboxes.of_pod("u1"), nullptr);
+}
+
+TEST(GuessedSandboxes, OneFoundBeforeItsSuccessorsAddDoesNotCountAsThatOne) {
+  Sandboxes sandboxes;
+  const auto began = sandboxes.now();
+  sandboxes.attach(sandbox("starts", "u1"));
+  EXPECT_FALSE(sandboxes.merge({guess("u1")}, began));
+  EXPECT_FALSE(sandboxes.merge({}, sandboxes.now()));  // its ADD waits for enrolment
+  EXPECT_NE(sandboxes.of_pod("u1"), nullptr);
+}
+
+TEST(GuessedSandboxes, AddReplacesOneAndDelLeavesNone) {
+  Sandboxes sandboxes;
+  EXPECT_TRUE(sandboxes.merge({guess("u1")}, sandboxes.now()));
+  EXPECT_EQ(*sandboxes.of_pod("u1"), guess("u1"));
+  EXPECT_TRUE(sandboxes.attach(sandbox("told", "u1")));
+  EXPECT_EQ(sandboxes.size(), 1u);
+  EXPECT_TRUE(sandboxes.detach("told", "u1"));
+  EXPECT_EQ(sandboxes.of_pod("u1"), nullptr);
+}
+
+TEST(GuessedSandboxes, DelOfAnUnknownSandboxEndsWhatWasGuessedOfItsPod) {
+  Sandboxes sandboxes;
+  sandboxes.merge({guess("u1"), guess("u2")}, sandboxes.now());
+  const auto began = sandboxes.now();
+  EXPECT_TRUE(sandboxes.detach("older-than-the-agent", "u1"));
+  EXPECT_EQ(sandboxes.of_pod("u1"), nullptr);
+  EXPECT_NE(sandboxes.of_pod("u2"), nullptr);
+  EXPECT_FALSE(sandboxes.merge({guess("u1"), guess("u2")}, began));  // it was under way
+  EXPECT_EQ(sandboxes.of_pod("u1"), nullptr);
+}
+
+TEST(GuessedSandboxes, TheRuntimesGarbageAreTheyNot) {
+  Sandboxes sandboxes;
+  sandboxes.merge({guess("u1")}, sandboxes.now());
+  sandboxes.attach(sandbox("gone", "u2"));
+  EXPECT_TRUE(sandboxes.keep_only({"another"}));
+  EXPECT_NE(sandboxes.of_pod("u1"), nullptr);
+  EXPECT_EQ(sandboxes.of_pod("u2"), nullptr);
 }
 
 }  // namespace

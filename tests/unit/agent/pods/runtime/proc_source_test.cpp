@@ -71,8 +71,8 @@ TEST_F(ProcSourceTest, FindsAPodByAProcessOfIt) {
   ProcSource source(loop, folder);
   const auto found = source.scan();
   ASSERT_TRUE(found) << found.error().message();
-  EXPECT_THAT(*found,
-              ElementsAre(Sandbox{std::string("proc-") + kUid, kUid, folder + "/77/ns/net", {}}));
+  EXPECT_THAT(*found, ElementsAre(Sandbox{
+                          std::string("proc-") + kUid, kUid, folder + "/77/ns/net", {}, true}));
 }
 
 TEST_F(ProcSourceTest, APodOnTheNodesNetworkIsOut) {
