@@ -86,6 +86,7 @@ admin::LiveState AgentState::live() const {
     live.findings.push_back(std::move(finding));
   for (model::Finding& finding : parts_.source.findings())
     live.findings.push_back(std::move(finding));
+  if (auto finding = parts_.status.finding()) live.findings.push_back(std::move(*finding));
   if (const auto problem = parts_.pods_side.problem())
     live.findings.push_back(
         {model::Severity::kError, problem->reason, {}, "", problem->message(), ""});

@@ -17,6 +17,7 @@
 #include "reconciler.h"
 #include "rollout/rollout.h"
 #include "source_side.h"
+#include "status_side.h"
 
 namespace keelson {
 
@@ -33,6 +34,7 @@ class AgentState final : public admin::AdminState {
     const ProxySide& proxies;
     const PodsSide& pods_side;
     const SourceSide& source;
+    const StatusSide& status;
     const admin::Readiness& readiness;
   };
   AgentState(Parts parts, std::string pin_dir);

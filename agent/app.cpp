@@ -79,15 +79,6 @@ PodsSideOptions pods_side_options(const Options& options) {
                      options.cni_exempt_namespaces}};
 }
 
-// "127.0.0.1:15020"
-Result<Endpoint> parse_endpoint(const std::string& text) {
-  const size_t colon = text.rfind(':');
-  if (colon == std::string::npos)
-    return fail(Reason::bad_value, ErrorSource::kConfig, "--metrics-address has no port");
-  KS_ASSIGN(const IpAddress address, IpAddress::parse(text.substr(0, colon)));
-  return Endpoint{address, static_cast<uint16_t>(std::strtoul(&text[colon + 1], nullptr, 10))};
-}
-
 }  // namespace
 
 class App::Parts {
@@ -125,7 +116,7 @@ class App::Parts {
                     admin::kTaskFirstRollout, admin::kTaskFilesKnown}),
         flows_(clock_, options.node_name, {}),
         state_({clock_, store_, reconciler_, enrolment_, rollout_, counters_, hold_, proxies_,
-                pods_side_, source_, readiness_},
+                pods_side_, source_, status_, readiness_},
                options.pin_dir),
         api_(state_, flows_),
         server_(loop_, api_),
@@ -179,7 +170,7 @@ class App::Parts {
 
   // While the agent that this one replaces still has the port, it serves the metrics.
   Result<void> listen_metrics() {
-    KS_ASSIGN(const Endpoint at, parse_endpoint(options_.metrics_address));
+    KS_ASSIGN(const Endpoint at, Endpoint::parse(options_.metrics_address));
     const auto bound = server_.listen_tcp(at);
     if (bound) return {};
     if (bound.error().reason != Reason::address_in_use) return Failure(bound.error());
@@ -265,10 +256,7 @@ class App::Parts {
     pods_side_.settle();
     flows_.set_names(reconciler_.plan(), reconciler_.snapshot());
     update_readiness();
-    if (const auto next = reconciler_.next_run()) {
-      const auto delay = std::chrono::ceil<std::chrono::milliseconds>(*next - clock_.now());
-      reconcile_timer_.start(std::max(delay, std::chrono::milliseconds(1)));
-    }
+    if (const auto next = reconciler_.next_run()) reconcile_timer_.start_at(*next, clock_.now());
   }
 
   void save() {

@@ -30,6 +30,9 @@ void check_source(const std::string& source, const Options& options) {
     throw CLI::ValidationError("--kubeconfig", "excludes --manifests: one source at a time");
   if (!is_directory && !options.manifests_dir.empty())
     throw CLI::ValidationError("--source kube", "excludes --manifests: one source at a time");
+  if (!is_directory && !options.nodestate_dir.empty())
+    throw CLI::ValidationError("--nodestate-dir",
+                               "belongs to --manifests: the API server has NodeState objects");
 }
 
 }  // namespace
@@ -50,7 +53,8 @@ ParsedOptions parse_options(int argc, char** argv) {
   cli.add_option("--kubeconfig", options.kubeconfig,
                  "how to reach the API server [the pod's service account]");
   cli.add_option("--nodestate-dir", options.nodestate_dir,
-                 "folder in which each node's agent writes NODE.yaml and reads the others'");
+                 "with --manifests: folder in which each node's agent writes NODE.yaml and "
+                 "reads the others'");
   cli.add_option("--run-dir", options.run_dir, "folder of the sockets")->capture_default_str();
   cli.add_option("--pin-dir", options.pin_dir, "folder on a bpffs for maps and links")
       ->capture_default_str();

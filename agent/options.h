@@ -12,7 +12,7 @@ struct Options {
   std::string node_name;
   std::string manifests_dir;  // empty: the API server
   std::string kubeconfig;     // empty: as a pod of the cluster
-  std::string nodestate_dir;  // empty: this node stands alone
+  std::string nodestate_dir;  // with manifests_dir; empty: this node stands alone
   std::string run_dir = "/run/keelson";
   std::string pin_dir = "/sys/fs/bpf/keelson";
   std::string state_dir = "/var/lib/keelson";

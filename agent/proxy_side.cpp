@@ -54,10 +54,7 @@ void ProxySide::prepare(const compile::Plan& plan, const model::Snapshot& snapsh
 }
 
 void ProxySide::renew() {
-  const auto next = keys_.run_due();
-  if (!next) return renewal_.stop();
-  const auto delay = std::chrono::ceil<std::chrono::milliseconds>(*next - clock_.now());
-  renewal_.start(std::max(delay, std::chrono::milliseconds(1)));
+  renewal_.start_at(keys_.run_due(), clock_.now());
 }
 
 admin::IdentityCounters ProxySide::identity_counters() const {

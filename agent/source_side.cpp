@@ -1,26 +1,17 @@
 #include "source_side.h"
 
-#include <fmt/chrono.h>
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
-#include <cstdlib>
-
+#include "base/utc_text.h"
 #include "kube/access.h"
 
 namespace keelson {
 namespace {
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
 // "2026-08-21T10:00:00Z (40 s ago)"
 std::string since(MonotonicTime then, MonotonicTime now, WallTime wall_now) {
   const auto ago = std::chrono::duration_cast<std::chrono::seconds>(now - then);
-  const std::time_t wall = std::chrono::system_clock::to_time_t(wall_now - ago);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ} ({} s ago)", fmt::gmtime(wall), ago.count());
+  return utc_text(wall_now - ago) + " (" + std::to_string(ago.count()) + " s ago)";
 }
 
 std::string fix_for(Reason reason) {
@@ -44,10 +35,7 @@ SourceSide::SourceSide(io::EventLoop& loop, const Clock& clock, SourceSideOption
       clock_(clock),
       options_(std::move(options)),
       random_(std::random_device{}()),
-      timer_(loop, [this] {
-        kube_->wake();
-        arm();
-      }) {}
+      timer_(loop, [this] { kube_->wake(); }) {}
 
 SourceSide::~SourceSide() = default;
 
@@ -76,11 +64,7 @@ Result<void> SourceSide::start_folders() {
 }
 
 Result<void> SourceSide::start_kube() {
-  auto server = options_.kubeconfig.empty()
-                    ? kube::in_cluster_server(kube::kServiceAccountFolder,
-                                              environment("KUBERNETES_SERVICE_HOST"),
-                                              environment("KUBERNETES_SERVICE_PORT"), clock_)
-                    : kube::kubeconfig_server(options_.kubeconfig, clock_);
+  auto server = kube::api_server(options_.kubeconfig, clock_);
   if (!server) return Failure(std::move(server).error());
   url_ = server->url;
   client_.emplace(loop_, clock_, std::move(*server));
@@ -95,11 +79,7 @@ Result<void> SourceSide::start_kube() {
 }
 
 void SourceSide::arm() {
-  if (!kube_) return;  // it is being made
-  const auto next = kube_->next_wake();
-  if (!next) return timer_.stop();
-  const auto delay = std::chrono::ceil<std::chrono::milliseconds>(*next - clock_.now());
-  timer_.start(std::max(delay, std::chrono::milliseconds(0)));
+  timer_.start_at(kube_->next_wake(), clock_.now());
 }
 
 std::string SourceSide::waiting_for() const {

@@ -1,6 +1,5 @@
 #include "status_side.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace keelson {
@@ -40,11 +39,20 @@ void StatusSide::compare(const model::Snapshot& snapshot) {
   apply_->on_seen(own == snapshot.node_states.end() ? nullptr : own->second.get());
 }
 
+std::optional<model::Finding> StatusSide::finding() const {
+  if (!apply_ || !apply_->error()) return std::nullopt;
+  const Error& error = *apply_->error();
+  return model::Finding{
+      model::Severity::kError,
+      error.reason,
+      {},
+      "NodeState " + node_name_,
+      "the other nodes do not learn of this node's pods: " + error.message(),
+      "check that the NodeState CRD is installed and that the agent may patch it"};
+}
+
 void StatusSide::arm() {
-  const auto next = apply_ ? apply_->next_wake() : std::nullopt;
-  if (!next) return timer_.stop();
-  const auto delay = std::chrono::ceil<std::chrono::milliseconds>(*next - clock_.now());
-  timer_.start(std::max(delay, std::chrono::milliseconds(0)));
+  timer_.start_at(apply_ ? apply_->next_wake() : std::nullopt, clock_.now());
 }
 
 }  // namespace keelson

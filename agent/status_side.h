@@ -30,8 +30,8 @@ class StatusSide final : public status::NodeStateWriter {
   Result<bool> write(const model::NodeState& state) override;
   // The source's view of the own NodeState, which somebody else may have changed.
   void compare(const model::Snapshot& snapshot);
-  // Null with a folder.
-  const status::NodeStateApply* apply() const noexcept { return apply_ ? &*apply_ : nullptr; }
+  // That the API server does not take the NodeState, and why.
+  std::optional<model::Finding> finding() const;
 
  private:
   void arm();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "admin/json_text.h"
+#include "base/utc_text.h"
 
 namespace keelson::admin {
 namespace {
@@ -76,7 +77,7 @@ std::string_view flow_path(Reason reason) noexcept {
 
 std::string flow_json(const Flow& flow) {
   nlohmann::ordered_json line;
-  line["time"] = time_text(flow.time);
+  line["time"] = utc_text_micros(flow.time);
   line["node"] = flow.node;
   line["hook"] = flow.hook;
   line["verdict"] = flow.allowed ? "allowed" : "denied";

@@ -6,11 +6,8 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
-#include "base/clock.h"
-
 namespace keelson::admin {
 
 std::string json_text(const nlohmann::ordered_json& value);
-std::string time_text(WallTime time);  // RFC 3339, UTC, microseconds
 
 }  // namespace keelson::admin

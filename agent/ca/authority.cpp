@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <ctime>
 
+#include "base/utc_text.h"
 #include "ca/signing_pair.h"
 #include "ca/state_folder.h"
 #include "tls/certificates.h"
@@ -31,15 +31,6 @@ Result<tls::SecretBytes> to_pem(const SigningPair& pair) {
 
 Result<SigningPair> from_pem(std::string_view pem, const char* name) {
   return read_signing_pair(pem, pem, name);
-}
-
-std::string utc_text(WallTime time) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[32] = {};
-  const size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return std::string(text, size);
 }
 
 }  // namespace

@@ -2,11 +2,9 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/sha.h>
 #include <openssl/x509v3.h>
 
-#include <array>
-
+#include "base/content_id.h"
 #include "tls/certificates.h"
 
 namespace keelson::ca {
@@ -63,17 +61,6 @@ Result<std::optional<tls::SpiffeId>> read_claim(X509_REQ* request) {
   return std::optional<tls::SpiffeId>(std::move(*id));
 }
 
-std::string sha256_hex_of(std::string_view bytes) {
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest.data());
-  std::string hex;
-  for (const unsigned char byte : digest) {
-    hex.push_back("0123456789abcdef"[byte >> 4]);
-    hex.push_back("0123456789abcdef"[byte & 15]);
-  }
-  return hex;
-}
-
 }  // namespace
 
 Result<CertificateRequest> CertificateRequest::parse(std::string_view pem_or_der) {
@@ -88,7 +75,7 @@ Result<CertificateRequest> CertificateRequest::parse(std::string_view pem_or_der
   if (X509_REQ_verify(parsed.request_.get(), key) != 1)
     return refuse(Reason::csr_proof_failed, "bad self-signature");
   KS_ASSIGN(parsed.claimed_id_, read_claim(parsed.request_.get()));
-  parsed.sha256_hex_ = sha256_hex_of(pem_or_der);
+  parsed.sha256_hex_ = keelson::sha256_hex(pem_or_der);
   return parsed;
 }
 

@@ -4,23 +4,15 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <ctime>
 #include <nlohmann/json.hpp>
+
+#include "base/utc_text.h"
 
 namespace keelson::ca {
 namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr size_t kTextBytesMax = 300;  // of what a caller may have written; more is cut off
-
-std::string utc_text(WallTime time) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[32] = {};
-  const size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return std::string(text, size);
-}
 
 std::string bounded(const std::string& text) {
   return text.substr(0, kTextBytesMax);

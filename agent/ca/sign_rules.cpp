@@ -46,10 +46,6 @@ bool is_over(const PodRecord& pod, WallTime now) noexcept {
 
 }  // namespace
 
-bool is_node_name(std::string_view text) noexcept {
-  return is_name(text, kNameBytesMax);
-}
-
 Result<Caller> judge_token(const ReviewedToken& token, const AgentAccount& account) {
   if (!token.authenticated) return refuse(Reason::ca_token_refused, token.error);
   // An API server that knows no audiences answers without any: that is no proof either.

@@ -73,7 +73,4 @@ Result<PodRecord> find_live_pod(const Caller& caller, std::string_view ns,
                                 std::string_view service_account,
                                 const std::vector<PodRecord>& pods, WallTime now);
 
-// A node name as Kubernetes has them, so that it may stand in a field selector.
-bool is_node_name(std::string_view text) noexcept;
-
 }  // namespace keelson::ca

@@ -1,10 +1,9 @@
 #include "ca/signing_service.h"
 
-#include <openssl/sha.h>
-
 #include <algorithm>
 #include <utility>
 
+#include "base/content_id.h"
 #include "tls/certificates.h"
 
 namespace keelson::ca {
@@ -22,17 +21,6 @@ bool is_bearer_token(std::string_view token) noexcept {
   };
   return !token.empty() && token.size() <= kTokenBytesMax &&
          std::all_of(token.begin(), token.end(), is_token_character);
-}
-
-std::string sha256_hex(std::string_view bytes) {
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest.data());
-  std::string hex;
-  for (const unsigned char byte : digest) {
-    hex.push_back("0123456789abcdef"[byte >> 4]);
-    hex.push_back("0123456789abcdef"[byte & 15]);
-  }
-  return hex;
 }
 
 }  // namespace
@@ -75,7 +63,7 @@ Result<void> SigningService::admit(const SignRequest& request) const {
   if (seams_.roots() == nullptr) return refuse_with(Reason::ca_root_missing, {});
   if (!is_bearer_token(request.token))
     return refuse_with(Reason::ca_token_refused, "no bearer token");
-  if (!request.is_readable)
+  if (request.ns.empty() || request.service_account.empty() || request.csr.empty())
     return refuse_with(Reason::ca_request_malformed, "wanted: csr, namespace, serviceAccount");
   return {};
 }

@@ -24,8 +24,7 @@ struct SignRequest {
   std::string token;
   std::string ns;
   std::string service_account;
-  std::string csr;          // PEM or DER
-  bool is_readable = true;  // false: whatever came, it was not these fields
+  std::string csr;  // PEM or DER
 };
 
 struct SignAnswer {

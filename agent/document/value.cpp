@@ -153,6 +153,12 @@ std::string Value::to_json() const {
   return out;
 }
 
+std::string quoted(std::string_view text) {
+  std::string out;
+  append_quoted(out, text);
+  return out;
+}
+
 std::string_view type_name(Value::Type type) noexcept {
   switch (type) {
     case Value::Type::kNull:

@@ -68,6 +68,8 @@ struct Member {
   Value value;
 };
 
+// A JSON string, which is also a YAML scalar.
+std::string quoted(std::string_view text);
 std::string_view type_name(Value::Type type) noexcept;  // "string", "list", ...
 
 }  // namespace keelson::document

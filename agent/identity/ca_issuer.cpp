@@ -47,10 +47,6 @@ Result<std::vector<std::string>> to_roots(std::string_view pem) {
   return roots;
 }
 
-std::string json_quoted(std::string_view text) {
-  return document::Value::string(std::string(text), 0).to_json();
-}
-
 std::string to_pem(const std::string& der) {
   const tls::BioPtr bio(BIO_new(BIO_s_mem()));
   PEM_write_bio(bio.get(), PEM_STRING_X509_REQ, "",
@@ -140,9 +136,9 @@ Result<void> CaIssuer::begin(const std::shared_ptr<Request>& request) {
   call.method = "POST";
   call.target = "/v1/sign";
   call.content_type = "application/json";
-  call.body = "{\"csr\":" + json_quoted(to_pem(der)) +
-              ",\"namespace\":" + json_quoted(request->id.ns) +
-              ",\"serviceAccount\":" + json_quoted(request->id.service_account) + "}";
+  call.body = "{\"csr\":" + document::quoted(to_pem(der)) +
+              ",\"namespace\":" + document::quoted(request->id.ns) +
+              ",\"serviceAccount\":" + document::quoted(request->id.service_account) + "}";
   call.answer_bytes_max = kAnswerBytesMax;
   call.time_limit = kCallTime;
   request->client = client_;

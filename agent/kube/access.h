@@ -19,6 +19,9 @@ inline constexpr const char* kServiceAccountFolder =
 // host and port: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT.
 Result<rest::Server> in_cluster_server(const std::string& folder, const std::string& host,
                                        const std::string& port, const Clock& clock);
+// Of a kubeconfig's current context; of the own pod's service account when `kubeconfig` is empty.
+Result<rest::Server> api_server(const std::string& kubeconfig, const Clock& clock);
+
 // Its current context.
 Result<rest::Server> kubeconfig_server(const std::string& path, const Clock& clock);
 

@@ -1,9 +1,24 @@
+#include <cstdlib>
 #include <memory>
 
 #include "kube/access.h"
 #include "kube/token_file.h"
 
 namespace keelson::kube {
+namespace {
+
+std::string environment(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+}  // namespace
+
+Result<rest::Server> api_server(const std::string& kubeconfig, const Clock& clock) {
+  if (!kubeconfig.empty()) return kubeconfig_server(kubeconfig, clock);
+  return in_cluster_server(kServiceAccountFolder, environment("KUBERNETES_SERVICE_HOST"),
+                           environment("KUBERNETES_SERVICE_PORT"), clock);
+}
 
 Result<rest::Server> in_cluster_server(const std::string& folder, const std::string& host,
                                        const std::string& port, const Clock& clock) {

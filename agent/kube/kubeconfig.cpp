@@ -1,9 +1,8 @@
 // Format: Kubernetes client-go, clientcmd/api/v1.
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <memory>
 
+#include "base/base64.h"
 #include "document/parse.h"
 #include "kube/access.h"
 #include "kube/token_file.h"
@@ -47,19 +46,6 @@ std::string text_of(const Value& from, std::string_view field) {
 
 bool is_set(const Value* value) {
   return value != nullptr && !value->is_null() && (!value->is_string() || !value->text().empty());
-}
-
-std::optional<std::string> decode_base64(std::string text) {
-  std::erase_if(text, [](char c) { return c == '\n' || c == '\r' || c == ' '; });
-  if (text.empty() || text.size() % 4 != 0) return std::nullopt;
-  std::string bytes(text.size() / 4 * 3, '\0');
-  const int length =
-      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                      reinterpret_cast<const unsigned char*>(text.data()), int(text.size()));
-  if (length < 0) return std::nullopt;
-  const size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
-  bytes.resize(static_cast<size_t>(length) - padding);
-  return bytes;
 }
 
 Result<rest::Server> Kubeconfig::read() {
@@ -139,8 +125,8 @@ Result<void> Kubeconfig::read_user(const Value& user, rest::Server& server) cons
 
 Result<std::string> Kubeconfig::data_or_file(const Value& from, const std::string& field) const {
   if (const Value* data = from.find(field + "-data"); is_set(data)) {
-    auto bytes = decode_base64(data->text());
-    if (!bytes) return refuse(field + "-data is not base64", data);
+    auto bytes = base64_decoded(data->text());
+    if (!bytes || bytes->empty()) return refuse(field + "-data is not base64", data);
     return *bytes;
   }
   const std::string file = text_of(from, field);

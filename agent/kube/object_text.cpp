@@ -17,10 +17,6 @@ constexpr std::string_view kLastApplied = "kubectl.kubernetes.io/last-applied-co
 constexpr std::string_view kNetns = "keelson.dev/netns";
 constexpr std::string_view kInitialEventsEnd = "k8s.io/initial-events-end";
 
-std::string json_string(std::string_view text) {
-  return document::Value::string(std::string(text), 0).to_json();
-}
-
 // The value as it stands in the text.
 std::string_view raw(ondemand::value value) {
   switch (ondemand::json_type(value.type())) {
@@ -50,7 +46,7 @@ class Members {
   std::string& begin(std::string_view key) {
     if (!is_first_) out_ += ',';
     is_first_ = false;
-    out_ += json_string(key);
+    out_ += document::quoted(key);
     out_ += ':';
     return out_;
   }
@@ -71,8 +67,8 @@ class Stripper {
   ObjectText strip(ondemand::object object) {
     ObjectText out;
     Members members(out.text);
-    members.add("apiVersion", json_string(resource_.api_version(version_)));
-    members.add("kind", json_string(resource_.kind));
+    members.add("apiVersion", document::quoted(resource_.api_version(version_)));
+    members.add("kind", document::quoted(resource_.kind));
     for (auto field : object) {
       const std::string key(std::string_view(field.unescaped_key()));
       ondemand::value value = field.value();
@@ -100,7 +96,7 @@ class Stripper {
       } else if (key == "name" || key == "namespace") {
         std::string& name = key == "name" ? out.name : out.ns;
         name = text_of(value);
-        members.add(key, json_string(name));
+        members.add(key, document::quoted(name));
       } else if (key == "annotations" && !is_null(value)) {
         strip_annotations(value.get_object(), members.begin(key));
       } else {

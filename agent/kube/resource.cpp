@@ -1,7 +1,8 @@
 #include "kube/resource.h"
 
 #include <array>
-#include <cctype>
+
+#include "base/percent_encoding.h"
 
 namespace keelson::kube {
 namespace {
@@ -68,22 +69,6 @@ std::span<const Resource> followed_resources() noexcept {
   return kFollowed;
 }
 
-std::string percent_encoded(std::string_view text) {
-  constexpr std::string_view kHex = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0 || c == '-' || c == '.' || c == '_' || c == '~') {
-      out += c;
-    } else {
-      out += '%';
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-    }
-  }
-  return out;
-}
-
 std::string list_target(const Resource& resource, size_t version, std::string_view node,
                         const ListQuery& query) {
   std::string target = base(resource, version) + std::string(resource.plural) +
@@ -105,11 +90,10 @@ std::string watch_target(const Resource& resource, size_t version, std::string_v
 }
 
 std::string object_target(const Resource& resource, size_t version, std::string_view ns,
-                          std::string_view name, std::string_view subresource) {
+                          std::string_view name) {
   std::string target = base(resource, version);
   if (!ns.empty()) target += "namespaces/" + percent_encoded(ns) + "/";
-  target += std::string(resource.plural) + "/" + percent_encoded(name);
-  return subresource.empty() ? target : target + "/" + std::string(subresource);
+  return target + std::string(resource.plural) + "/" + percent_encoded(name);
 }
 
 std::string list_accept(const Resource& resource) {

@@ -42,12 +42,9 @@ std::string list_target(const Resource& resource, size_t version, std::string_vi
                         const ListQuery& query);
 std::string watch_target(const Resource& resource, size_t version, std::string_view node,
                          const WatchQuery& query);
-// One object, or with `subresource` ("status") a part of it.
 std::string object_target(const Resource& resource, size_t version, std::string_view ns,
-                          std::string_view name, std::string_view subresource = "");
+                          std::string_view name);
 std::string list_accept(const Resource& resource);
 std::string watch_accept(const Resource& resource);
-
-std::string percent_encoded(std::string_view text);
 
 }  // namespace keelson::kube

@@ -5,12 +5,6 @@
 namespace keelson::model {
 namespace {
 
-using document::Value;
-
-std::string quoted(const std::string& text) {
-  return Value::string(text, 0).to_json();
-}
-
 std::string_view state_text(PodState state) {
   switch (state) {
     case PodState::kJoining:
@@ -27,14 +21,14 @@ std::string_view state_text(PodState state) {
 
 std::string to_yaml(const NodeState& state) {
   std::string text = "apiVersion: keelson.dev/v1alpha1\nkind: NodeState\nmetadata:\n  name: " +
-                     quoted(state.meta.key.name) + "\n";
+                     document::quoted(state.meta.key.name) + "\n";
   text += state.pods.empty() ? "pods: []\n" : "pods:\n";
   for (const NodeStatePod& pod : state.pods) {
-    text += "- {uid: " + quoted(pod.uid) + ", namespace: " + quoted(pod.ns) +
-            ", name: " + quoted(pod.name) + ", serviceAccount: " + quoted(pod.service_account) +
-            ", addresses: [";
+    text += "- {uid: " + document::quoted(pod.uid) + ", namespace: " + document::quoted(pod.ns) +
+            ", name: " + document::quoted(pod.name) +
+            ", serviceAccount: " + document::quoted(pod.service_account) + ", addresses: [";
     for (size_t i = 0; i < pod.addresses.size(); ++i)
-      text += (i == 0 ? "" : ", ") + quoted(pod.addresses[i].to_string());
+      text += (i == 0 ? "" : ", ") + document::quoted(pod.addresses[i].to_string());
     text += "], state: " + std::string(state_text(pod.state)) + "}\n";
   }
   return text;

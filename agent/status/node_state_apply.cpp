@@ -56,18 +56,7 @@ std::optional<MonotonicTime> NodeStateApply::next_wake() const noexcept {
 
 void NodeStateApply::wake() {
   const MonotonicTime now = seams_.clock.now();
-  if (retry_at_ && *retry_at_ <= now) {
-    send();
-  } else if (repair_at_ && *repair_at_ <= now) {
-    state_.repairs++;
-    send();
-  }
-}
-
-NodeStateApply::State NodeStateApply::state() const {
-  State state = state_;
-  state.is_current = !wanted_.empty() && applied_ == wanted_;
-  return state;
+  if ((retry_at_ && *retry_at_ <= now) || (repair_at_ && *repair_at_ <= now)) send();
 }
 
 void NodeStateApply::send() {
@@ -89,20 +78,18 @@ void NodeStateApply::on_answer(Result<rest::Answer> answer) {
   if (!answer) return on_refused({answer.error(), {}});
   if (answer->status / 100 != 2)
     return on_refused(kube::api_error("PATCH " + target_, std::move(*answer)));
-  if (std::exchange(state_.error, std::nullopt))
+  if (std::exchange(error_, std::nullopt))
     spdlog::info("component=status msg=\"the API server takes this node's NodeState again\"");
   backoff_.reset();
-  state_.applies++;
   applied_ = sent_;
   if (wanted_ != sent_) send();
 }
 
 void NodeStateApply::on_refused(kube::ApiError why) {
-  state_.errors[why.error.reason]++;
-  if (!state_.error || state_.error->reason != why.error.reason)
+  if (!error_ || error_->reason != why.error.reason)
     spdlog::warn("component=status reason={} msg=\"NodeState is not applied, tried again: {}\"",
                  reason_name(why.error.reason), why.error.message());
-  state_.error = std::move(why.error);
+  error_ = std::move(why.error);
   retry_at_ = seams_.clock.now() + backoff_.next(why.retry_after);
   seams_.on_schedule();
 }

@@ -8,7 +8,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,24 +29,19 @@ class NodeStateApply final : public NodeStateWriter {
     kube::Backoff::Random random;
     std::function<void()> on_schedule;
   };
-  struct State {
-    bool is_current = false;  // the server has what was written last
-    uint64_t applies = 0;     // that the server took
-    uint64_t repairs = 0;     // of them because somebody else had changed the object
-    std::map<Reason, uint64_t> errors;
-    std::optional<Error> error;  // of the last call
-  };
-
   NodeStateApply(std::string node_name, Seams seams);
 
-  // Never an error: what the server says comes later, in state().
+  // Never an error: what the server says comes later, in error().
   Result<bool> write(const model::NodeState& state) override;
   // What the source says of the own object; null: there is none.
   void on_seen(const model::NodeState* seen);
 
   std::optional<MonotonicTime> next_wake() const noexcept;
   void wake();
-  State state() const;
+  // The server has what was written last.
+  bool is_current() const noexcept { return !wanted_.empty() && applied_ == wanted_; }
+  // Of the last call.
+  const std::optional<Error>& error() const noexcept { return error_; }
 
  private:
   void send();
@@ -61,7 +55,7 @@ class NodeStateApply final : public NodeStateWriter {
   std::unique_ptr<rest::Call> call_;
   std::optional<MonotonicTime> retry_at_;
   std::optional<MonotonicTime> repair_at_;  // while the source shows something else
-  State state_;
+  std::optional<Error> error_;
 };
 
 }  // namespace keelson::status

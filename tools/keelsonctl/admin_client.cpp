@@ -5,6 +5,8 @@
 #include <cstring>
 #include <memory>
 
+#include "base/percent_encoding.h"
+
 namespace keelson::ctl {
 namespace {
 
@@ -13,31 +15,12 @@ struct CurlDeleter {
 };
 using Curl = std::unique_ptr<CURL, CurlDeleter>;
 
-// Unreserved characters of RFC 3986 2.3 stay as they are, so that shown URLs read well.
-std::string encode(std::string_view text) {
-  static constexpr std::string_view kHex = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-                       (byte >= '0' && byte <= '9') || c == '-' || c == '.' || c == '_' ||
-                       c == '~' || c == '/';
-    if (plain) {
-      out += c;
-    } else {
-      out += '%';
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-    }
-  }
-  return out;
-}
-
+// Slashes stay, so that shown URLs read well.
 std::string url_of(std::string_view path, const Query& query) {
   std::string url = "http://agent" + std::string(path);
   char separator = '?';
   for (const auto& [name, value] : query) {
-    url += separator + encode(name) + "=" + encode(value);
+    url += separator + percent_encoded(name, "/") + "=" + percent_encoded(value, "/");
     separator = '&';
   }
   return url;

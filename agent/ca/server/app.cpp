@@ -28,11 +28,6 @@ struct World {
   std::unique_ptr<RootStore> roots;
 };
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string() : value;
-}
-
 Result<World> reach_world(const Options& options, const AgentAccount& agents, io::EventLoop& loop,
                           const Clock& clock) {
   World world;
@@ -42,30 +37,13 @@ Result<World> reach_world(const Options& options, const AgentAccount& agents, io
     world.roots = std::make_unique<FolderRoots>(options.state_dir, options.bundle_file);
     return world;
   }
-  auto server = options.kubeconfig.empty()
-                    ? kube::in_cluster_server(kube::kServiceAccountFolder,
-                                              environment("KUBERNETES_SERVICE_HOST"),
-                                              environment("KUBERNETES_SERVICE_PORT"), clock)
-                    : kube::kubeconfig_server(options.kubeconfig, clock);
+  auto server = kube::api_server(options.kubeconfig, clock);
   if (!server) return Failure(std::move(server).error());
   world.api = std::make_unique<rest::CurlClient>(loop, clock, std::move(*server));
   world.tokens = std::make_unique<KubeTokens>(*world.api);
   world.pods = std::make_unique<KubePods>(*world.api);
   world.roots = std::make_unique<KubeRoots>(*world.api, options.root_namespace);
   return world;
-}
-
-Result<Endpoint> parse_endpoint(const std::string& text) {
-  const auto colon = text.rfind(':');
-  uint16_t port = 0;
-  const char* end = text.data() + text.size();
-  if (colon == std::string::npos || std::from_chars(text.data() + colon + 1, end, port).ptr != end)
-    return fail(Reason::bad_usage, ErrorSource::kConfig, "'" + text + "' is not ADDRESS:PORT");
-  std::string address = text.substr(0, colon);
-  if (address.starts_with('[') && address.ends_with(']'))
-    address = address.substr(1, address.size() - 2);
-  KS_ASSIGN(const IpAddress parsed, IpAddress::parse(address));
-  return Endpoint{parsed, port};
 }
 
 // A bearer token and a request are small; an agent needs one connection, behind a NAT there may be
@@ -118,7 +96,7 @@ class App::Parts {
 
  private:
   Result<void> listen(const std::string& address) {
-    KS_ASSIGN(const Endpoint at, parse_endpoint(address));
+    KS_ASSIGN(const Endpoint at, Endpoint::parse(address));
     KS_ASSIGN(Fd listening, io::listen_tcp(at));
     return server_->serve(std::move(listening), serving::Surface::kNetwork,
                           [this](std::unique_ptr<io::TcpStream> tcp, BlockPool& pool) {

@@ -162,7 +162,6 @@ serving::Response CaHandler::sign(const Request& request) {
   };
   SignRequest wanted{bearer(request.authorization), field("namespace"), field("serviceAccount"),
                      field("csr")};
-  wanted.is_readable = !wanted.ns.empty() && !wanted.service_account.empty() && !wanted.csr.empty();
   const auto slot = std::make_shared<Slot>();
   parts_.service.sign(std::move(wanted), [slot](Result<SignAnswer> result) {
     slot->response = answer_of(result);

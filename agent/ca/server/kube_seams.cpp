@@ -1,10 +1,10 @@
 #include "ca/server/kube_seams.h"
 
-#include <openssl/evp.h>
-
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/base64.h"
+#include "base/percent_encoding.h"
 #include "ca/server/pod_text.h"
 #include "kube/resource.h"
 
@@ -50,26 +50,6 @@ ReviewedToken decode_review(const Value& review) {
   return token;
 }
 
-std::string to_base64(std::string_view bytes) {
-  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                                   reinterpret_cast<const unsigned char*>(bytes.data()),
-                                   static_cast<int>(bytes.size()));
-  text.resize(static_cast<size_t>(size));
-  return text;
-}
-
-Result<tls::SecretBytes> from_base64(const std::string& text, const std::string& name) {
-  std::string bytes(text.size(), '\0');
-  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                   reinterpret_cast<const unsigned char*>(text.data()),
-                                   static_cast<int>(text.size()));
-  if (size < 0 || text.size() % 4 != 0) return malformed(name + " is not base64");
-  const size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
-  bytes.resize(static_cast<size_t>(size) - padding);
-  return tls::SecretBytes(std::move(bytes));
-}
-
 // "secret resourceVersion/bundle resourceVersion"
 std::pair<std::string, std::string> split_version(const std::string& version) {
   const size_t slash = version.find('/');
@@ -93,8 +73,8 @@ void KubePods::pods_on(const std::string& node, const std::string& ns,
                        const std::string& service_account, Done done) {
   const std::string selector =
       "spec.nodeName=" + node + ",spec.serviceAccountName=" + service_account;
-  const std::string target = "/api/v1/namespaces/" + kube::percent_encoded(ns) +
-                             "/pods?fieldSelector=" + kube::percent_encoded(selector);
+  const std::string target = "/api/v1/namespaces/" + percent_encoded(ns) +
+                             "/pods?fieldSelector=" + percent_encoded(selector);
   calls_.ask(json_request("GET", target, {}), [done = std::move(done)](Result<Value> answer) {
     if (!answer) return done(Failure(std::move(answer).error()));
     const Value* items = answer->find("items");
@@ -131,9 +111,9 @@ void KubeRoots::load_secret(StoredRoots stored, std::function<void(Result<Stored
             value_at(*answer, {"metadata", "annotations", kRotateAnnotation}) != nullptr;
         if (const Value* data = answer->find("data"); data != nullptr)
           for (const auto& member : data->members()) {
-            auto bytes = from_base64(member.value.text(), member.key);
-            if (!bytes) return done(Failure(std::move(bytes).error()));
-            kept->files.insert_or_assign(member.key, std::move(*bytes));
+            auto bytes = base64_decoded(member.value.text());
+            if (!bytes) return done(malformed(member.key + " is not base64"));
+            kept->files.insert_or_assign(member.key, tls::SecretBytes(std::move(*bytes)));
           }
         done(std::move(*kept));
       });
@@ -144,7 +124,7 @@ void KubeRoots::save(const StoredRoots& loaded, const RootFiles& files, Done don
   Json data = Json::object();
   for (const auto& [name, content] : loaded.files)
     if (!files.contains(name)) data[name] = nullptr;
-  for (const auto& [name, content] : files) data[name] = to_base64(content.view());
+  for (const auto& [name, content] : files) data[name] = base64_encoded(content.view());
   const Json body{{"metadata",
                    {{"resourceVersion", split_version(loaded.version).first},
                     {"annotations", {{kRotateAnnotation, nullptr}}}}},

@@ -193,11 +193,8 @@ void Reflector::on_end(Result<rest::Answer> answer) {
   if (phase_ == Phase::kStreaming)
     return fail({Reason::http_truncated, ErrorSource::kKube, true, 0,
                  call_name() + ": the streaming list ended before its end was told"});
-  if (seams_.clock.now() - opened_at_ < kWatchWorth) {
-    ++state_.watch_restarts;
-    return wait(backoff_.next());
-  }
   ++state_.watch_restarts;
+  if (seams_.clock.now() - opened_at_ < kWatchWorth) return wait(backoff_.next());
   backoff_.reset();
   begin_watch(false);
 }

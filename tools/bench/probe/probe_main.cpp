@@ -19,22 +19,6 @@ using namespace keelson::probe;
 
 constexpr int kFine = 0, kFailed = 1, kBadUsage = 2;
 
-// "10.0.0.1:80", "[fd00::1]:80"
-Result<Endpoint> parse_endpoint(std::string_view text) {
-  const size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos || colon == 0)
-    return fail(Reason::bad_usage, ErrorSource::kConfig, std::string(text) + ": ADDRESS:PORT");
-  std::string_view host = text.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  KS_ASSIGN(const IpAddress address, IpAddress::parse(host));
-  const std::string port(text.substr(colon + 1));
-  char* end = nullptr;
-  const unsigned long number = std::strtoul(port.c_str(), &end, 10);
-  if (port.empty() || *end != '\0' || number > 65535)
-    return fail(Reason::bad_usage, ErrorSource::kConfig, std::string(text) + ": no port");
-  return Endpoint{address, static_cast<uint16_t>(number)};
-}
-
 // Readable once the process is told to end.
 Result<Fd> open_stop() {
   sigset_t set;
@@ -57,13 +41,13 @@ struct Options {
 };
 
 Result<void> run_connect(const Options& options) {
-  KS_ASSIGN(const Endpoint to, parse_endpoint(options.address));
+  KS_ASSIGN(const Endpoint to, Endpoint::parse(options.address));
   say(measure_connects(to, options.count).json());
   return {};
 }
 
 Result<void> run_listen(const Options& options) {
-  KS_ASSIGN(const Endpoint at, parse_endpoint(options.address));
+  KS_ASSIGN(const Endpoint at, Endpoint::parse(options.address));
   KS_ASSIGN(const Fd stop, open_stop());
   KS_ASSIGN(const Fd listening, listen_on(at));
   KS_ASSIGN(const uint16_t port, local_port(listening));
@@ -72,7 +56,7 @@ Result<void> run_listen(const Options& options) {
 }
 
 Result<void> run_watch(const Options& options) {
-  KS_ASSIGN(const Endpoint to, parse_endpoint(options.address));
+  KS_ASSIGN(const Endpoint to, Endpoint::parse(options.address));
   KS_ASSIGN(const Fd stop, open_stop());
   watch(to, options.held, stop, [](std::string_view event, int64_t at_ns) {
     say(fmt::format(R"({{"event":"{}","at_ns":{}}})", event, at_ns));

@@ -162,18 +162,6 @@ class Relay {
   std::vector<Pair*> over_;
 };
 
-std::optional<Endpoint> parse_endpoint(std::string_view text) {
-  const size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) return std::nullopt;
-  std::string_view host = text.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  const auto address = IpAddress::parse(host);
-  uint16_t port = 0;
-  const auto [at, error] = std::from_chars(text.data() + colon + 1, text.end(), port);
-  if (!address || error != std::errc() || at != text.end()) return std::nullopt;
-  return Endpoint{*address, port};
-}
-
 // Listens and tells where: port 0 becomes the one the kernel picked.
 Fd listen_on(const Endpoint& endpoint) {
   sockaddr_storage address;
@@ -199,8 +187,8 @@ int main(int argc, char** argv) {
   const std::vector<std::string_view> arguments(argv + 1, argv + argc);
   const bool is_usage =
       arguments.size() == 4 && arguments[0] == "--listen" && arguments[2] == "--to";
-  const auto from = is_usage ? parse_endpoint(arguments[1]) : std::nullopt;
-  const auto to = is_usage ? parse_endpoint(arguments[3]) : std::nullopt;
+  const auto from = Endpoint::parse(is_usage ? arguments[1] : "");
+  const auto to = Endpoint::parse(is_usage ? arguments[3] : "");
   if (!from || !to) {
     std::fprintf(stderr, "usage: null-relay --listen ADDR:PORT --to ADDR:PORT\n");
     return 2;

@@ -4,10 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace keelson {
 
 uint64_t content_id(std::string_view canonical) noexcept;
+// The whole digest, in lower case.
+std::string sha256_hex(std::string_view bytes);
 
 }  // namespace keelson

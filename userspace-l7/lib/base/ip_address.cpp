@@ -83,6 +83,24 @@ std::strong_ordering operator<=>(const IpAddress& a, const IpAddress& b) noexcep
   return std::memcmp(&a.raw_, &b.raw_, sizeof a.raw_) <=> 0;
 }
 
+Result<Endpoint> Endpoint::parse(std::string_view text) {
+  const size_t colon = text.rfind(':');
+  std::string_view host = text.substr(0, colon);
+  const bool is_bracketed = host.starts_with('[') && host.ends_with(']');
+  if (is_bracketed) host = host.substr(1, host.size() - 2);
+  uint16_t port = 0;
+  const char* const end = text.data() + text.size();
+  const bool has_port = colon != std::string_view::npos && [&] {
+    const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, port);
+    return error == std::errc() && stop == end;
+  }();
+  auto address = IpAddress::parse(host);
+  if (!has_port || !address || (is_bracketed && address->family() != KS_FAMILY_6))
+    return fail(Reason::bad_value, ErrorSource::kConfig,
+                "'" + std::string(text) + "' is not ADDRESS:PORT");
+  return Endpoint{*address, port};
+}
+
 Result<Endpoint> Endpoint::from_sockaddr(const sockaddr_storage& from) {
   if (from.ss_family == AF_INET) {
     const auto& in = reinterpret_cast<const sockaddr_in&>(from);

@@ -44,6 +44,9 @@ struct Endpoint {
   static Endpoint from_raw(const ks_endpoint& raw) noexcept {
     return {IpAddress(raw.addr), raw.port};
   }
+  // "10.0.0.1:80", "[fd00::1]:80"; what follows the last colon is the port, so that an IPv6 address
+  // that was put together without brackets is understood too. Error: Reason::bad_value.
+  static Result<Endpoint> parse(std::string_view text);
   // Error: Reason::bad_value when the family is neither AF_INET nor AF_INET6.
   static Result<Endpoint> from_sockaddr(const sockaddr_storage& from);
   ks_endpoint raw() const noexcept { return {address.raw(), port, 0}; }

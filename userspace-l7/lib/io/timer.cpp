@@ -1,5 +1,7 @@
 #include "io/timer.h"
 
+#include <algorithm>
+
 namespace keelson::io {
 namespace {
 
@@ -22,6 +24,12 @@ void Timer::start(std::chrono::milliseconds delay) noexcept {
   // The loop's cached time may be old after long work; counting from it would end too early.
   uv_update_time(handle_.get()->loop);
   uv_timer_start(handle_.get(), expired, static_cast<uint64_t>(delay.count()), 0);
+}
+
+void Timer::start_at(std::optional<MonotonicTime> due, MonotonicTime now) noexcept {
+  using std::chrono::milliseconds;
+  if (!due) return stop();
+  start(std::max(std::chrono::ceil<milliseconds>(*due - now), milliseconds(1)));
 }
 
 void Timer::start_repeating(std::chrono::milliseconds interval) noexcept {

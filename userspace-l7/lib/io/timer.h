@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 
+#include "base/clock.h"
 #include "io/event_loop.h"
 
 namespace keelson::io {
@@ -15,6 +17,8 @@ class Timer {
 
   // Starting a running timer moves its end. 0 ms: the next turn of the loop.
   void start(std::chrono::milliseconds delay) noexcept;
+  // At `due`, where it is `now`; an earlier one is in a millisecond. Nothing: stops.
+  void start_at(std::optional<MonotonicTime> due, MonotonicTime now) noexcept;
   void start_repeating(std::chrono::milliseconds interval) noexcept;  // interval > 0
   void stop() noexcept;
   bool is_active() const noexcept;

@@ -128,10 +128,5 @@ TEST(Views, BytesThatAreNotUtf8AreReplacedInsteadOfThrown) {
   EXPECT_TRUE(Json::accept(error_json(Reason::internal, "\xff\xfe", "")));
 }
 
-TEST(Views, TimeIsRfc3339InUtcWithMicroseconds) {
-  const WallTime time{std::chrono::microseconds(1'700'000'000'000'042)};
-  EXPECT_EQ(time_text(time), "2023-11-14T22:13:20.000042Z");
-}
-
 }  // namespace
 }  // namespace keelson::admin

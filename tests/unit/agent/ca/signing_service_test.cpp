@@ -29,7 +29,7 @@ class SigningServiceTest : public ::testing::Test {
         options, SigningService::Seams{clock_, tokens_, pods_, *log_, [this] { return usable_; }});
   }
   SignRequest wish(const std::string& account = "cart") {
-    return {"good", "shop", account, test::make_csr(key_.get(), {}), true};
+    return {"good", "shop", account, test::make_csr(key_.get(), {})};
   }
   Result<SignAnswer> ask(SignRequest request) {
     std::optional<Result<SignAnswer>> got;
@@ -84,7 +84,9 @@ TEST_F(SigningServiceTest, EachRefusalHasItsReasonAndIsCounted) {
   EXPECT_EQ(reason(with([](auto& r) { r.token = "a b"; })), Reason::ca_token_refused);
   EXPECT_EQ(reason(with([](auto& r) { r.token = std::string(9000, 'a'); })),
             Reason::ca_token_refused);
-  EXPECT_EQ(reason(with([](auto& r) { r.is_readable = false; })), Reason::ca_request_malformed);
+  EXPECT_EQ(reason(with([](auto& r) { r.ns.clear(); })), Reason::ca_request_malformed);
+  EXPECT_EQ(reason(with([](auto& r) { r.service_account.clear(); })), Reason::ca_request_malformed);
+  EXPECT_EQ(reason(with([](auto& r) { r.csr.clear(); })), Reason::ca_request_malformed);
   EXPECT_EQ(reason(with([](auto& r) { r.ns = "Shop"; })), Reason::spiffe_id_malformed);
   EXPECT_EQ(reason(with([](auto& r) { r.service_account = "a/../b"; })),
             Reason::spiffe_id_malformed);

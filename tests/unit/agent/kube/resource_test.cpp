@@ -30,11 +30,11 @@ TEST(Resource, WatchesGoOnFromAVersionOrSendWhatThereIs) {
             "&timeoutSeconds=300&sendInitialEvents=true&resourceVersionMatch=NotOlderThan");
 }
 
-TEST(Resource, OneObjectAndItsStatusHaveTheirOwnPaths) {
+TEST(Resource, OneObjectHasItsOwnPath) {
   EXPECT_EQ(object_target(resource("NodeState"), 0, "", "n1"),
             "/apis/keelson.dev/v1alpha1/nodestates/n1");
-  EXPECT_EQ(object_target(resource("HTTPRoute"), 0, "shop", "pay", "status"),
-            "/apis/gateway.networking.k8s.io/v1/namespaces/shop/httproutes/pay/status");
+  EXPECT_EQ(object_target(resource("HTTPRoute"), 0, "shop", "pay"),
+            "/apis/gateway.networking.k8s.io/v1/namespaces/shop/httproutes/pay");
 }
 
 TEST(Resource, KindsOfWhichOnlyMetadataIsReadAreAskedForInPart) {

@@ -46,6 +46,18 @@ TEST(IpPrefix, RefusesHostBitsAndNamesTheFix) {
   EXPECT_NE(prefix.error().context.find("10.0.0.0/8"), std::string::npos);
 }
 
+TEST(Endpoint, IsReadAsItIsWritten) {
+  for (const char* text : {"10.0.0.1:80", "[fd00::1]:80", "0.0.0.0:0"})
+    EXPECT_EQ(Endpoint::parse(text).value().to_string(), text);
+  EXPECT_EQ(Endpoint::parse("fd00::1:80").value().to_string(), "[fd00::1]:80");
+}
+
+TEST(Endpoint, WhatIsNoneIsRefused) {
+  for (const char* text : {"", "10.0.0.1", "10.0.0.1:", "10.0.0.1:x", "10.0.0.1:99999", ":80",
+                           "[10.0.0.1]:80", "host:80", "10.0.0.1:80 "})
+    EXPECT_EQ(Endpoint::parse(text).error().reason, Reason::bad_value) << text;
+}
+
 TEST(Endpoint, SurvivesTheSocketAddress) {
   for (const char* text : {"10.0.0.1", "fd00::1"}) {
     const Endpoint endpoint{IpAddress::parse(text).value(), 8080};
