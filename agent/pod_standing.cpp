@@ -11,6 +11,13 @@ cni::Standing waits(std::string step, std::string fix) {
   return {State::kWaiting, std::move(step), std::move(fix)};
 }
 
+const model::Pod* find_pod(const model::Snapshot& snapshot, const cni::PodRef& pod) {
+  const auto found = snapshot.pods.find({model::Kind::kPod, pod.ns, pod.name});
+  const bool is_it = found != snapshot.pods.end() &&
+                     (found->second->meta.uid == pod.uid || runtime_uid(*found->second) == pod.uid);
+  return is_it ? found->second.get() : nullptr;
+}
+
 // Without its namespace a pod that has no label of its own cannot be judged.
 bool is_label_known(const model::Snapshot& snapshot, const model::Pod& pod) {
   return pod.meta.labels.contains(std::string(model::kMeshLabel)) ||
@@ -33,13 +40,6 @@ cni::Standing of_joining(const StandingView& view, const std::string& uid) {
 }
 
 }  // namespace
-
-const model::Pod* find_pod(const model::Snapshot& snapshot, const cni::PodRef& pod) {
-  const auto found = snapshot.pods.find({model::Kind::kPod, pod.ns, pod.name});
-  const bool is_it = found != snapshot.pods.end() &&
-                     (found->second->meta.uid == pod.uid || runtime_uid(*found->second) == pod.uid);
-  return is_it ? found->second.get() : nullptr;
-}
 
 cni::Standing pod_standing(const StandingView& view, const cni::PodRef& ref) {
   const model::Pod* pod = find_pod(view.snapshot, ref);

@@ -24,7 +24,6 @@ struct StandingView {
   std::function<model::PodState(const std::string& uid)> state_of;
 };
 
-const model::Pod* find_pod(const model::Snapshot& snapshot, const cni::PodRef& pod);
 cni::Standing pod_standing(const StandingView& view, const cni::PodRef& pod);
 
 }  // namespace keelson

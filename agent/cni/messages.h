@@ -13,7 +13,6 @@ namespace keelson::cni {
 // Well-known error codes of the CNI specification, section 5; 100 and above are ours.
 enum ErrorCode : int {
   kIncompatibleVersion = 1,
-  kUnknownContainer = 3,
   kInvalidEnvironment = 4,
   kIoFailure = 5,
   kUndecodable = 6,

@@ -21,7 +21,7 @@ Result<Message> decode(std::string_view bytes) {
 }
 
 // {"pid": 4711, "runtimeSpec": {"linux": {"namespaces": [{"type": "network", "path": "..."}]}}}
-std::string netns_path(const std::string& info, const std::string& proc) {
+std::string netns_path(const std::string& info) {
   const json value = json::parse(info, nullptr, false);
   const json::json_pointer where("/runtimeSpec/linux/namespaces");
   if (value.is_object() && value.contains(where) && value[where].is_array())
@@ -31,7 +31,7 @@ std::string netns_path(const std::string& info, const std::string& proc) {
         return each["path"].get<std::string>();
   if (value.is_object() && value.contains("pid") && value["pid"].is_number_unsigned() &&
       value["pid"] > 0)
-    return proc + "/" + std::to_string(value["pid"].get<uint32_t>()) + "/ns/net";
+    return "/proc/" + std::to_string(value["pid"].get<uint32_t>()) + "/ns/net";
   return {};
 }
 
@@ -66,15 +66,14 @@ std::string encode_status_request(const std::string& id) {
   return request.SerializeAsString();
 }
 
-Result<std::optional<Sandbox>> decode_status_response(std::string_view bytes,
-                                                      const std::string& proc) {
+Result<std::optional<Sandbox>> decode_status_response(std::string_view bytes) {
   KS_ASSIGN(const auto response, decode<cri::PodSandboxStatusResponse>(bytes));
   const cri::PodSandboxStatus& status = response.status();
   const bool has_own_network = status.linux().namespaces().options().network() != cri::NODE;
   if (status.state() != cri::SANDBOX_READY || !has_own_network) return std::optional<Sandbox>();
   Sandbox sandbox{status.id(), status.metadata().uid(), "", {}};
   const auto info = response.info().find("info");
-  if (info != response.info().end()) sandbox.netns_path = netns_path(info->second, proc);
+  if (info != response.info().end()) sandbox.netns_path = netns_path(info->second);
   add_address(status.network().ip(), sandbox.addresses);
   for (const cri::PodIP& ip : status.network().additional_ips())
     add_address(ip.ip(), sandbox.addresses);

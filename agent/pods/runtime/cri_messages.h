@@ -21,9 +21,7 @@ Result<std::vector<std::string>> decode_list_response(std::string_view bytes);
 
 std::string encode_status_request(const std::string& id);
 // Nothing: not running any more, or on the node's own network. Without a path: the runtime named
-// neither the namespace nor a process. `proc`: /proc as keelson-hold sees it, for a runtime that
-// gives only a pid. Error: message_malformed.
-Result<std::optional<Sandbox>> decode_status_response(std::string_view bytes,
-                                                      const std::string& proc);
+// neither the namespace nor a process; a process's is under /proc. Error: message_malformed.
+Result<std::optional<Sandbox>> decode_status_response(std::string_view bytes);
 
 }  // namespace keelson::pods

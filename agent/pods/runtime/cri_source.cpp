@@ -10,13 +10,8 @@
 
 namespace keelson::pods {
 
-CriSource::CriSource(io::EventLoop& loop, std::string socket_path, std::string proc,
-                     GrpcLimits limits)
-    : loop_(loop),
-      socket_path_(std::move(socket_path)),
-      proc_(std::move(proc)),
-      limits_(limits),
-      finished_(loop, [this] {
+CriSource::CriSource(io::EventLoop& loop, std::string socket_path, GrpcLimits limits)
+    : loop_(loop), socket_path_(std::move(socket_path)), limits_(limits), finished_(loop, [this] {
         client_.reset();
         std::exchange(on_listed_, nullptr)(std::move(result_));
       }) {}
@@ -50,7 +45,7 @@ void CriSource::on_listed(Result<std::string> answer) {
 void CriSource::on_status(size_t index, Result<std::string> answer) {
   const bool has_ended = !answer && answer.error().reason == Reason::not_found;
   auto sandbox = has_ended ? Result<std::optional<Sandbox>>(std::nullopt)
-                 : answer  ? decode_status_response(*answer, proc_)
+                 : answer  ? decode_status_response(*answer)
                            : Result<std::optional<Sandbox>>(Failure(answer.error()));
   if (sandbox)
     found_[index] = std::move(*sandbox);

@@ -15,9 +15,7 @@ namespace keelson::pods {
 
 class CriSource final : public NetnsSource {
  public:
-  // `proc`: /proc as keelson-hold sees it.
-  CriSource(io::EventLoop& loop, std::string socket_path, std::string proc = "/proc",
-            GrpcLimits limits = {});
+  CriSource(io::EventLoop& loop, std::string socket_path, GrpcLimits limits = {});
 
   void list(OnListed on_listed) override;
   std::string name() const override { return "the container runtime at " + socket_path_; }
@@ -30,7 +28,6 @@ class CriSource final : public NetnsSource {
 
   io::EventLoop& loop_;
   const std::string socket_path_;
-  const std::string proc_;
   const GrpcLimits limits_;
   std::unique_ptr<GrpcClient> client_;
   OnListed on_listed_;

@@ -16,6 +16,15 @@ std::string with_prefix(const std::string& message) {
   return framed + message;
 }
 
+// Exactly one, and not compressed.
+bool is_one_message(std::string_view body) {
+  if (body.size() < kPrefixBytes || body[0] != '\0') return false;
+  uint32_t length = 0;
+  for (size_t i = 1; i < kPrefixBytes; ++i)
+    length = length << 8 | static_cast<unsigned char>(body[i]);
+  return body.size() - kPrefixBytes == length;
+}
+
 http::MessageHead request_head(const std::string& method) {
   http::MessageHead head;
   head.version = http::Version::kHttp2;
@@ -175,10 +184,7 @@ Result<std::string> GrpcClient::answer_of(Call& call) const {
     return Failure(trouble(socket_path_ + " refuses " + call.method + ": gRPC status " +
                            std::string(status.value_or("missing")) + " " +
                            std::string(call.trailers.first("grpc-message").value_or(""))));
-  const bool is_whole = call.body.size() >= kPrefixBytes && call.body[0] == '\0' &&
-                        call.body.substr(0, kPrefixBytes) ==
-                            with_prefix(call.body.substr(kPrefixBytes)).substr(0, kPrefixBytes);
-  if (!is_whole)
+  if (!is_one_message(call.body))
     return fail(Reason::message_malformed, ErrorSource::kKube,
                 socket_path_ + ": no single uncompressed message in the answer to " + call.method);
   return call.body.substr(kPrefixBytes);

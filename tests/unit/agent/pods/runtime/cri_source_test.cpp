@@ -34,7 +34,7 @@ cri::PodSandboxStatusResponse status(const std::string& id, const std::string& i
 }
 
 TEST(CriMessages, AStatusNamesTheNamespaceByPath) {
-  const auto sandbox = decode_status_response(status("s1").SerializeAsString(), "/proc");
+  const auto sandbox = decode_status_response(status("s1").SerializeAsString());
   ASSERT_TRUE(sandbox);
   ASSERT_TRUE(*sandbox);
   EXPECT_EQ((*sandbox)->id, "s1");
@@ -47,15 +47,15 @@ TEST(CriMessages, WithoutAPathTheProcessLeadsThere) {
   for (const char* info :
        {R"({"pid": 4711})", R"({"pid": 4711, "runtimeSpec": {"linux": null}})",
         R"({"pid":4711,"runtimeSpec":{"linux":{"namespaces":[{"type":"network"}]}}})"}) {
-    const auto sandbox = decode_status_response(status("s1", info).SerializeAsString(), "/host");
+    const auto sandbox = decode_status_response(status("s1", info).SerializeAsString());
     ASSERT_TRUE(sandbox && *sandbox) << info;
-    EXPECT_EQ((*sandbox)->netns_path, "/host/4711/ns/net") << info;
+    EXPECT_EQ((*sandbox)->netns_path, "/proc/4711/ns/net") << info;
   }
 }
 
 TEST(CriMessages, WithNeitherThePathIsUnknown) {
   for (const char* info : {"", "{}", "no json", R"({"pid": 0})", R"({"pid": "7"})", "[]"}) {
-    const auto sandbox = decode_status_response(status("s1", info).SerializeAsString(), "/proc");
+    const auto sandbox = decode_status_response(status("s1", info).SerializeAsString());
     ASSERT_TRUE(sandbox && *sandbox) << info;
     EXPECT_EQ((*sandbox)->netns_path, "") << info;
   }
@@ -65,10 +65,10 @@ TEST(CriMessages, HostNetworkAndEndedSandboxesAreOut) {
   auto host = status("s1");
   host.mutable_status()->mutable_linux()->mutable_namespaces()->mutable_options()->set_network(
       cri::NODE);
-  EXPECT_EQ(*decode_status_response(host.SerializeAsString(), "/proc"), std::nullopt);
+  EXPECT_EQ(*decode_status_response(host.SerializeAsString()), std::nullopt);
   auto ended = status("s1");
   ended.mutable_status()->set_state(cri::SANDBOX_NOTREADY);
-  EXPECT_EQ(*decode_status_response(ended.SerializeAsString(), "/proc"), std::nullopt);
+  EXPECT_EQ(*decode_status_response(ended.SerializeAsString()), std::nullopt);
 }
 
 TEST(CriMessages, AListingIsOldestFirstAndRunningOnly) {
@@ -96,7 +96,7 @@ class CriSourceTest : public testing::Test {
   // One listing, on this thread's loop.
   Result<std::vector<Sandbox>> list(GrpcLimits limits = {}) {
     io::EventLoop loop;
-    CriSource source(loop, socket(), "/proc", limits);
+    CriSource source(loop, socket(), limits);
     std::optional<Result<std::vector<Sandbox>>> result;
     source.list([&](Result<std::vector<Sandbox>> listed) {
       result = std::move(listed);
