@@ -293,6 +293,7 @@ class App::Parts {
       readiness_.mark_missing(admin::kTaskFirstRollout, error->message());
     if (const auto problem = pods_side_.problem(); problem && !pods_side_.is_listed())
       readiness_.mark_missing(admin::kTaskFirstRollout, problem->message());
+    pods_side_.mark_chained(readiness_);
     if (hold_.is_reachable())
       readiness_.mark_done(admin::kTaskHoldConnected);
     else

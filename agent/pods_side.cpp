@@ -182,4 +182,12 @@ std::optional<Error> PodsSide::problem() const {
   return keeper_ ? keeper_->problem() : std::nullopt;
 }
 
+void PodsSide::mark_chained(admin::Readiness& readiness) const {
+  if (!keeper_) return;
+  if (const auto& problem = keeper_->problem())
+    readiness.mark_missing(admin::kTaskCniChained, problem->message());
+  else
+    readiness.mark_done(admin::kTaskCniChained);
+}
+
 }  // namespace keelson

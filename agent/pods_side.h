@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 
+#include "admin/readiness.h"
 #include "cni/conflist_keeper.h"
 #include "cni/gate.h"
 #include "pod_standing.h"
@@ -53,6 +54,8 @@ class PodsSide final : private cni::Enroller {
   // look as if they had none.
   bool is_listed() const noexcept { return is_listed_; }
   std::optional<Error> problem() const;  // of the listing, else of the configuration file
+  // kTaskCniChained: pods that start are held up until they are enrolled.
+  void mark_chained(admin::Readiness& readiness) const;
   uint64_t conflist_repairs() const noexcept { return keeper_ ? keeper_->repairs() : 0; }
 
  private:

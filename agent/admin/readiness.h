@@ -19,6 +19,7 @@ inline constexpr std::string_view kTaskKernelAttached = "kernel_attached";
 inline constexpr std::string_view kTaskFirstRollout = "first_rollout";
 inline constexpr std::string_view kTaskHoldConnected = "hold_connected";
 inline constexpr std::string_view kTaskFilesKnown = "files_known";
+inline constexpr std::string_view kTaskCniChained = "cni_chained";  // where a CNI folder is kept
 
 struct ReadinessTask {
   std::string name;

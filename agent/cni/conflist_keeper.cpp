@@ -108,11 +108,15 @@ Result<void> ConflistKeeper::settle_file() {
   }
   KS_ASSIGN(const std::string text, read_node_file(options_.folder + "/" + primary));
   KS_ASSIGN(const std::string wanted, chain_after(primary, text, options_.plugin));
-  if (ours && *ours == wanted) {
+  if (ours && *ours == wanted)
     written_ = wanted;
-    return {};
-  }
-  return replace(wanted, wanted == written_);
+  else
+    KS_TRY(replace(wanted, wanted == written_));
+  if (primary < kConflistName)
+    return fail(Reason::bad_value, ErrorSource::kConfig,
+                options_.folder + "/" + primary + " sorts before " + std::string(kConflistName) +
+                    ": the container runtime starts pods without keelson-cni; rename that file");
+  return {};
 }
 
 Result<void> ConflistKeeper::replace(const std::string& wanted, bool is_repair) {

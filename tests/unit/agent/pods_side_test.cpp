@@ -192,6 +192,23 @@ TEST_F(PodsSideTest, ARepeatedDelOfAnOlderSandboxTakesNobodyOut) {
   EXPECT_EQ(changes_seen(), 0);
 }
 
+TEST_F(PodsSideTest, AnAgentThatIsNotInTheChainIsNotReady) {
+  const auto missing = [this] {
+    std::vector<admin::ReadinessTask> tasks;
+    on_loop([&] {
+      admin::Readiness readiness({});
+      side->mark_chained(readiness);
+      tasks = readiness.missing();
+    });
+    return tasks;
+  };
+  EXPECT_TRUE(missing().empty());
+  std::filesystem::remove(folder + "/10-bridge.conflist");
+  ASSERT_TRUE(test::wait_until([&] { return !missing().empty(); }));
+  EXPECT_EQ(missing()[0].name, "cni_chained");
+  EXPECT_THAT(missing()[0].detail, HasSubstr("install a CNI"));
+}
+
 // A newer agent keeps the file: two that both repair it would fight.
 TEST_F(PodsSideTest, ShutItWatchesTheConfigurationFileNoMore) {
   const auto watches = [] {

@@ -179,6 +179,18 @@ TEST_F(ConflistKeeperTest, StoppedItLeavesTheFileToAnotherAgent) {
   EXPECT_EQ(ours(), "");
 }
 
+// The runtime takes the first by name.
+TEST_F(ConflistKeeperTest, APrimaryThatSortsBeforeItsFileIsAProblem) {
+  put("00-cilium.conflist", kBridge);
+  start();
+  ASSERT_TRUE(keeper->problem());
+  EXPECT_THAT(keeper->problem()->message(),
+              HasSubstr("/00-cilium.conflist sorts before 00-keelson.conflist"));
+  fs::rename(folder + "/00-cilium.conflist", folder + "/05-cilium.conflist");
+  EXPECT_TRUE(runs_until([&] { return !keeper->problem(); }));
+  EXPECT_EQ(network(), "one");
+}
+
 // Another agent's may be in the middle of its write.
 TEST_F(ConflistKeeperTest, OfTheTemporaryFilesOnlyLeftOnesOfItsOwnAreRemoved) {
   put("10-bridge.conflist", kBridge);

@@ -157,7 +157,7 @@ TEST(GuessedSandboxes, DelOfAnUnknownSandboxEndsWhatWasGuessedOfItsPod) {
   EXPECT_EQ(sandboxes.of_pod("u1"), nullptr);
 }
 
-TEST(GuessedSandboxes, TheRuntimesGarbageAreTheyNot) {
+TEST(GuessedSandboxes, GcKnowsNothingOfThem) {
   Sandboxes sandboxes;
   sandboxes.merge({guess("u1")}, sandboxes.now());
   sandboxes.attach(sandbox("gone", "u2"));
