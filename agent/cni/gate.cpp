@@ -160,12 +160,10 @@ void Gate::settle() {
 }
 
 void Gate::arm() {
-  deadline_.stop();
-  if (waiting_.empty()) return;
+  if (waiting_.empty()) return deadline_.stop();
   const auto first = std::min_element(waiting_.begin(), waiting_.end(),
                                       [](auto* a, auto* b) { return a->until() < b->until(); });
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>((*first)->until() - clock_.now());
-  deadline_.start(std::max(left, std::chrono::milliseconds(1)));
+  deadline_.start_at((*first)->until(), clock_.now());
 }
 
 }  // namespace keelson::cni
