@@ -2,11 +2,11 @@
 // label and closed label value in a query must be in the agent's own exposition.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <re2/re2.h>
 
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <regex>
 #include <set>
 #include <sstream>
 
@@ -32,10 +32,18 @@ struct Family {
 };
 using Families = std::map<std::string, Family>;
 
-Lines all_matches(const std::string& text, const std::regex& pattern, size_t group = 0) {
-  Lines found;
-  for (std::sregex_iterator at(text.begin(), text.end(), pattern), end; at != end; ++at)
-    found.push_back((*at)[group]);
+// Each match: the whole of it, then its groups.
+std::vector<Lines> all_matches(const std::string& text, const RE2& pattern) {
+  std::vector<re2::StringPiece> parts(1 + static_cast<size_t>(pattern.NumberOfCapturingGroups()));
+  std::vector<Lines> found;
+  size_t at = 0;
+  while (pattern.Match(text, at, text.size(), RE2::UNANCHORED, parts.data(),
+                       static_cast<int>(parts.size()))) {
+    Lines match;
+    for (const auto& part : parts) match.emplace_back(part.data(), part.size());
+    found.push_back(std::move(match));
+    at = static_cast<size_t>(parts[0].end() - text.data());
+  }
   return found;
 }
 
@@ -47,13 +55,15 @@ Families served() {
   Readiness readiness({});
   std::istringstream lines(
       metrics_text({mesh.live, mesh.plan, readiness, mesh.snapshot.generation, 0}));
-  static const std::regex kLabel(R"re((\w+)="([^"]*)")re");
+  static const RE2 kLabel(R"re((\w+)="([^"]*)")re");
   Families families;
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with("#")) continue;
     Family& family = families[line.substr(0, line.find_first_of("{ "))];
-    for (const auto& name : all_matches(line, kLabel, 1)) family.labels.insert(name);
-    for (const auto& pair : all_matches(line, kLabel)) family.values.insert(pair);
+    for (const Lines& label : all_matches(line, kLabel)) {
+      family.labels.insert(label[1]);
+      family.values.insert(label[0]);
+    }
   }
   return families;
 }
@@ -68,32 +78,30 @@ void collect_queries(const Value& value, Lines& queries) {
 
 // What is wrong with one query, e.g. "keelson_agent_reday is not served".
 Lines faults_of(const std::string& query, const Families& families) {
-  static const std::regex kSelector(R"re((keelson_\w+)(\{[^}]*\})?)re");
-  static const std::regex kMatcher(R"re((\w+)=~?"([^"]*)")re");
-  static const std::regex kGrouping(R"re(\bby \(([^)]*)\))re");
-  static const std::regex kWord(R"re(\w+)re");
+  static const RE2 kSelector(R"re((keelson_\w+)(\{[^}]*\})?)re");
+  static const RE2 kMatcher(R"re((\w+)=~?"([^"]*)")re");
+  static const RE2 kGrouping(R"re(\bby \(([^)]*)\))re");
+  static const RE2 kWord(R"re(\w+)re");
   Lines faults;
   Names labels = kScrapeLabels;
-  for (std::sregex_iterator at(query.begin(), query.end(), kSelector), end; at != end; ++at) {
-    const std::string name = (*at)[1];
+  for (const Lines& selector : all_matches(query, kSelector)) {
+    const std::string& name = selector[1];
     const auto family = families.find(name);
     if (family == families.end()) {
       faults.push_back(name + " is not served");
       continue;
     }
     labels.insert(family->second.labels.begin(), family->second.labels.end());
-    const std::string matchers = (*at)[2];
-    for (std::sregex_iterator of(matchers.begin(), matchers.end(), kMatcher); of != end; ++of) {
-      const std::string label = (*of)[1], values = (*of)[2];
-      if (kScrapeLabels.contains(label)) continue;
-      for (const auto& value : all_matches(values, kWord))
-        if (!family->second.values.contains(label + "=\"" + value + "\""))
-          faults.push_back(name + " has no " + label + " " + value);
+    for (const Lines& matcher : all_matches(selector[2], kMatcher)) {
+      if (kScrapeLabels.contains(matcher[1])) continue;
+      for (const Lines& value : all_matches(matcher[2], kWord))
+        if (!family->second.values.contains(matcher[1] + "=\"" + value[0] + "\""))
+          faults.push_back(name + " has no " + matcher[1] + " " + value[0]);
     }
   }
-  for (const auto& grouping : all_matches(query, kGrouping, 1))
-    for (const auto& label : all_matches(grouping, kWord))
-      if (!labels.contains(label)) faults.push_back("no metric of it has the label " + label);
+  for (const Lines& grouping : all_matches(query, kGrouping))
+    for (const Lines& label : all_matches(grouping[1], kWord))
+      if (!labels.contains(label[0])) faults.push_back("no metric of it has the label " + label[0]);
   return faults;
 }
 
