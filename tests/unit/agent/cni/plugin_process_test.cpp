@@ -185,11 +185,9 @@ TEST_F(PluginProcessTest, AddFailsWithoutAnAgentButNotForAnExemptPod) {
   EXPECT_THAT(passed.err, HasSubstr("exempt"));
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which are linked dynamically
 // The node may have another C library than the one it was built with, or none.
 TEST_F(PluginProcessTest, NeedsNoLoaderOfTheNode) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "sanitizers are linked dynamically";
-#endif
   std::ifstream file(program(), std::ios::binary);
   Elf64_Ehdr head{};
   file.read(reinterpret_cast<char*>(&head), sizeof head);
@@ -201,6 +199,7 @@ TEST_F(PluginProcessTest, NeedsNoLoaderOfTheNode) {
   }
   EXPECT_GT(head.e_phnum, 0);
 }
+#endif
 
 TEST_F(PluginProcessTest, VersionWorksWithoutAnything) {
   const Ended ended = run({{"CNI_COMMAND", "VERSION"}}, R"({"cniVersion":"1.1.0"})");
