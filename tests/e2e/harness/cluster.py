@@ -49,6 +49,10 @@ class Cluster:
         """Standard output of the real helm."""
         return run(self.layout.bin / "helm", *arguments, seconds_max=seconds_max)
 
+    def on_node(self, node, *command, seconds_max=60):
+        """Exit status, standard output and standard error of a command in all namespaces of a node."""
+        return attempt(*self.nodes.inside(node, command), seconds_max=seconds_max)
+
     @property
     def settings(self):
         return json.loads((self.layout.state / "up.json").read_text())

@@ -1,14 +1,15 @@
 """The images that every cluster of the tests holds, made from programs of this machine: pause, coredns, tools.
 
-`localhost/tools:1` has busybox, curl and bpftool: clients and servers of the scenarios.
+`localhost/tools:1` has busybox, curl and bpftool: clients and servers of the scenarios. `localhost/load:1`, for those
+with the mesh, has nginx, etcd (a gRPC server that tells its health) and keelson-load as well.
 """
 import os
 import platform
 
 from harness.command import run
-from harness.image import add_file, add_programs, layer, trouble, write
+from harness.image import add_file, add_programs, elf, layer, trouble, write
 from harness.trouble import Trouble
-from harness.versions import HERE
+from harness.versions import HERE, ROOT
 
 TAG = "1"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -38,6 +39,24 @@ def tools(architecture):
     tree.add_file("/etc/passwd", b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
     tree.add_file("/etc/nsswitch.conf", b"hosts: files dns\n")
     return tree
+
+
+def build_load(folder, etcd):
+    """The path of the archive."""
+    architecture = ARCHITECTURES[platform.machine()]
+    program = ROOT / "build" / "release" / "bin" / "keelson-load"
+    if not program.exists():
+        raise Trouble(f"{program} is not built: make e2e")
+    tree = tools(architecture)
+    add_programs(tree, ["/usr/sbin/nginx"], architecture)
+    for library in elf.closure([program], architecture):
+        add_file(tree, library, os.path.realpath(library))
+    add_file(tree, "/bin/keelson-load", program)
+    add_file(tree, "/bin/etcd", etcd)
+    tree.add_file("/etc/group", b"root:x:0:\n")
+    path = folder / "load.tar"
+    write(path, f"localhost/load:{TAG}", tree, architecture)
+    return path
 
 
 def build(folder, pause, coredns):

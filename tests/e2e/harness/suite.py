@@ -26,12 +26,18 @@ class Result:
     detail: str = ""
 
 
-def play(name, cluster, cgroups, reports, progress):
-    """Runs one scenario; what it printed is in reports/NAME/output.txt."""
+def rounds(names, times):
+    """[(scenario, title of the round)]: each once, but those that put load on the mesh so many times."""
+    return [(name, name if number == 1 else f"{name}-{number}") for name in names
+            for number in range(1, times + 1 if getattr(scenario.load(name), "IS_LOAD", False) else 2)]
+
+
+def play(name, label, cluster, cgroups, reports, progress):
+    """Runs one scenario; what it printed is in reports/LABEL/output.txt."""
     module = scenario.load(name)
-    folder = reports / name
+    folder = reports / label
     folder.mkdir(parents=True, exist_ok=True)
-    progress.tell(f"{name}: {title(module)} (at most {module.SECONDS_MAX} s)")
+    progress.tell(f"{label}: {title(module)} (at most {module.SECONDS_MAX} s)")
     began = time.monotonic()
     with open(folder / "output.txt", "w+", encoding="utf-8", errors="replace") as output:
         process = subprocess.Popen(
@@ -43,13 +49,13 @@ def play(name, cluster, cgroups, reports, progress):
     seconds = time.monotonic() - began
     detail = lines[-1] if lines else "no output"
     if code == 0:
-        return Result(name, "passed", seconds)
+        return Result(label, "passed", seconds)
     if code == SKIPPED:
-        return Result(name, "skipped", seconds, detail)
+        return Result(label, "skipped", seconds, detail)
     if code is None:
         detail = f"not done after {module.SECONDS_MAX} s; last: {detail}"
     collect(name, cluster, folder)
-    return Result(name, "failed", seconds, f"{detail} (see {folder}/)")
+    return Result(label, "failed", seconds, f"{detail} (see {folder}/)")
 
 
 def title(module):

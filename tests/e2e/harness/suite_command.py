@@ -21,6 +21,7 @@ def parse(arguments, usage):
     parser.add_argument("--cgroups", choices=("hybrid", "unified"), default="hybrid")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--only")  # how the suite starts one scenario in a process of its own
     parser.add_argument("words", nargs="*")
     return parser.parse_args(arguments)
@@ -60,9 +61,9 @@ def play_all(options):
     with warden.watching(options.name, options.keep):
         bring_up(cluster, options)
         results = []
-        for name in names:
-            results.append(suite.play(name, cluster, options.cgroups, REPORTS, progress))
-            progress.tell(f"{name}: {results[-1].state} after {results[-1].seconds:.1f} s")
+        for name, label in suite.rounds(names, options.times):
+            results.append(suite.play(name, label, cluster, options.cgroups, REPORTS, progress))
+            progress.tell(f"{label}: {results[-1].state} after {results[-1].seconds:.1f} s")
     lines, is_good = suite.summary(results)
     if os.environ.get("KEELSON_REQUIRE_ROOT") == "1" and any(result.state == "skipped" for result in results):
         lines.insert(0, "run: a scenario was skipped where nothing may be")

@@ -2,11 +2,10 @@
 
 For no node: what pods of it do is for other scenarios, and whether the nodes have the images does not matter here.
 """
-from harness.versions import ROOT
+from harness.mesh import CHART, NAMESPACE, RELEASE
 
 STAGE = "install"
 SECONDS_MAX = 120
-CHART, RELEASE, NAMESPACE = ROOT / "charts" / "keelson", "keelson", "keelson-system"
 OWNED = "app.kubernetes.io/instance=" + RELEASE
 KINDS = ("daemonsets,deployments,services,serviceaccounts,configmaps,secrets,roles,rolebindings,pods,"
          "clusterroles,clusterrolebindings")

@@ -2,24 +2,17 @@
 
 Starts each program only to say what it is: what it does on a node is for other scenarios.
 """
-import re
-
+from harness import mesh
 from harness.image import contents
-from harness.trouble import Trouble
-from harness.versions import ROOT
 
 STAGE = "install"
 SECONDS_MAX = 120
-FOLDER = ROOT / "build" / "images"
 
 
 def run(scenario):
-    archives = [FOLDER / f"{name}.tar" for name in contents.IMAGES]
-    if missing := [path.name for path in archives if not path.exists()]:
-        raise Trouble(f"{FOLDER} lacks {', '.join(missing)}: make images")
-    scenario.cluster.import_images(archives)
+    scenario.cluster.import_images(mesh.archives())
     scenario.tell("ok: both nodes took " + ", ".join(contents.IMAGES))
-    tag = re.search(r'(?m)^appVersion: "?([^"\s]+)', (ROOT / "charts/keelson/Chart.yaml").read_text()).group(1)
+    tag = mesh.image_tag()
     nodes = [node.name for node in scenario.cluster.layout.nodes]
     pods = [pod(image.name, tag, node) for image in contents.IMAGES.values() for node in nodes]
     scenario.apply(*pods)

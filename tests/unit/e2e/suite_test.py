@@ -79,6 +79,10 @@ class ScenariosTest(unittest.TestCase):
             self.assertGreater(module.SECONDS_MAX, 0, name)
             self.assertTrue(callable(module.run), name)
 
+    def test_load_is_played_often_and_the_others_once(self):
+        self.assertEqual([("enrolment", "enrolment"), ("enrolment", "enrolment-2"), ("workloads", "workloads")],
+                         suite.rounds(["enrolment", "workloads"], 2))
+
     def test_words_choose(self):
         self.assertIn("cluster_healthy", scenario.names(["healthy"]))
         self.assertEqual(scenario.names(["no such word"]), [])

@@ -1,0 +1,52 @@
+"""Load: keelson-load in a pod of its own, so that it goes on whatever happens to kubectl and the API server."""
+import json
+
+from harness import apps
+from harness.trouble import Trouble
+
+SECONDS_MAX = 900  # of a load that nobody ends
+END_SECONDS_MAX = 40
+
+
+class Load:
+    def __init__(self, scenario, name, service, node, rate=100, connections=8, is_new_each=False, path="/"):
+        """Open loop: `rate` requests a second to a Service of the scenario's namespace, from a pod on `node`."""
+        self._scenario, self.name = scenario, name
+        ip = scenario.kubectl.json("-n", scenario.namespace, "get", "service", service)["spec"]["clusterIP"]
+        command = ["keelson-load", "--url", f"http://{service}{path}", "--connect", f"{ip}:80", "--rate", str(rate),
+                   "--connections", str(connections), "--seconds", str(SECONDS_MAX)]
+        if is_new_each:
+            command.append("--new-connection-each")
+        scenario.apply(apps.command_pod(name, command, node))
+        scenario.ready(f"pod/{name}")
+
+    def end(self):
+        """The report of keelson-load."""
+        kubectl, namespace = self._scenario.kubectl, self._scenario.namespace
+        code, said = kubectl.exec(namespace, self.name, "kill", "-TERM", "1")
+        if code != 0:
+            raise Trouble(f"{self.name} does not take the word to end: {said.strip()} {self._log()}")
+        self._scenario.eventually(f"{self.name} reports", self._has_ended, END_SECONDS_MAX)
+        return json.loads(self._log().strip().splitlines()[-1])
+
+    def end_without_failure(self):
+        report = self.end()
+        problem = failures(report)
+        self._scenario.expect(f"{self.name}: 0 of {report['requests']} requests failed",
+                              report["requests"] > 0 and not problem, problem)
+        return report
+
+    def _has_ended(self):
+        status = self._scenario.kubectl.json("-n", self._scenario.namespace, "get", "pod", self.name)["status"]
+        return status.get("phase") in ("Succeeded", "Failed"), status.get("phase", "")
+
+    def _log(self):
+        return self._scenario.kubectl("-n", self._scenario.namespace, "logs", self.name)
+
+
+def failures(report):
+    """What went wrong, by kind; empty when nothing did."""
+    failed = {kind: count for kind, count in report["errors"].items() if count}
+    if report["ok"] != report["requests"]:
+        failed["status"] = report["status"]
+    return failed

@@ -1,0 +1,119 @@
+"""Mesh: Keelson on the cluster of a scenario: its images and chart, who is enrolled, what its agents say."""
+import json
+import re
+
+from harness import apps, crds, images
+from harness.image import contents
+from harness.programs import cache_folder
+from harness.trouble import Trouble
+from harness.versions import ROOT
+
+CHART, RELEASE, NAMESPACE = ROOT / "charts" / "keelson", "keelson", "keelson-system"
+IMAGES = ROOT / "build" / "images"
+LABEL = "keelson.dev/mesh"
+GRACE_SECONDS = 5
+VALUES = (f"enrolmentGraceSeconds={GRACE_SECONDS}", "l7.drainSeconds=10")
+INSTALL_SECONDS_MAX, ENROL_SECONDS_MAX = 120, 60
+
+
+def archives():
+    """Of `make images`."""
+    paths = [IMAGES / f"{name}.tar" for name in contents.IMAGES]
+    if missing := [path.name for path in paths if not path.exists()]:
+        raise Trouble(f"{IMAGES} lacks {', '.join(missing)}: make images")
+    return paths
+
+
+def image_tag():
+    return re.search(r'(?m)^appVersion: "?([^"\s]+)', (CHART / "Chart.yaml").read_text()).group(1)
+
+
+class Mesh:
+    def __init__(self, scenario):
+        self._scenario, self._kubectl, self._cluster = scenario, scenario.kubectl, scenario.cluster
+
+    def ensure(self):
+        """Installs the release if it is not there; returns when every part is ready."""
+        if not self._cluster.helm("list", "-n", NAMESPACE, "-q", "--filter", f"^{RELEASE}$").strip():
+            self.import_images()
+            self.install()
+        self.ready()
+        return self
+
+    def import_images(self):
+        layout = self._cluster.layout
+        load = images.build_load(layout.images, layout.programs / "etcd")
+        self._cluster.import_images([*archives(), load])
+
+    def install(self, *values):
+        self._kubectl.apply(crds.istio_security(cache_folder()))
+        self.helm("install", *values)
+        self._scenario.tell("ok: helm install")
+
+    def upgrade(self, *values):
+        self.helm("upgrade", *values)
+
+    def helm(self, verb, *values):
+        sets = [word for value in (*VALUES, *values) for word in ("--set", value)]
+        where = ["-n", NAMESPACE, *(["--create-namespace"] if verb == "install" else [])]
+        self._cluster.helm(verb, RELEASE, CHART, *where, *sets)
+
+    def ready(self):
+        parts = [f"daemonset/keelson-{part}" for part in ("hold", "agent", "l7")]
+        self._scenario.ready("deployment/keelson-ca", *parts, seconds_max=INSTALL_SECONDS_MAX, namespace=NAMESPACE)
+
+    def pod(self, part, node):
+        """Name of the newest pod of agent, l7 or hold on a node."""
+        pods = [pod for pod in self._scenario.pods(f"app.kubernetes.io/component={part}", NAMESPACE)
+                if pod["spec"].get("nodeName") == node and "deletionTimestamp" not in pod["metadata"]]
+        if not pods:
+            raise Trouble(f"no pod of {part} on {node}")
+        return max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"])["metadata"]["name"]
+
+    def ctl(self, node, *arguments):
+        """Exit status and output of keelsonctl in the agent's pod of a node."""
+        return self._kubectl.exec(NAMESPACE, self.pod("agent", node), "keelsonctl", *arguments)
+
+    def ctl_json(self, node, *arguments):
+        code, out = self.ctl(node, *arguments, "-o", "json")
+        try:
+            return json.loads(out)
+        except ValueError:
+            raise Trouble(f"keelsonctl {' '.join(arguments)} on {node} says no JSON (status {code}): {out}") from None
+
+    def status(self, node):
+        return self.ctl_json(node, "status")
+
+    def refusals(self):
+        """{(node, reason): count} of what the nodes refused so far."""
+        return {(node.name, entry["reason"]): entry["count"] for node in self._cluster.layout.nodes
+                for entry in self.status(node.name)["refusals"] if entry["count"]}
+
+    def enrol(self, namespace=None):
+        """Labels the namespace and waits until every node lists its pods as ready."""
+        namespace = namespace or self._scenario.namespace
+        self._kubectl("label", "--overwrite", "namespace", namespace, f"{LABEL}=enabled")
+        self.wait_until(namespace, "ready")
+
+    def leave(self, namespace=None):
+        namespace = namespace or self._scenario.namespace
+        self._kubectl("label", "namespace", namespace, f"{LABEL}-")
+        self.wait_until(namespace, "unmeshed")
+
+    def wait_until(self, namespace, state):
+        def all_are():
+            seen = self.states(namespace)
+            return bool(seen) and set(seen.values()) == {state}, seen
+
+        self._scenario.eventually(f"all pods of {namespace} are {state}", all_are, ENROL_SECONDS_MAX)
+
+    def states(self, namespace):
+        """{"node1 shop/cart-0": "ready"} of a namespace's pods."""
+        return {f"{node.name} {pod['pod']}": pod["state"] for node in self._cluster.layout.nodes
+                for pod in self.status(node.name)["workloads"] if pod["pod"].startswith(namespace + "/")}
+
+
+def shop(scenario, app="web"):
+    """A fast web server on every node with its Service, and a client on node1; returns when all are ready."""
+    scenario.apply(apps.fast_web_daemon_set(app), apps.service(app), apps.client(node="node1"))
+    scenario.ready(f"daemonset/{app}", "pod/client")

@@ -1,0 +1,80 @@
+"""Wire: what crosses between the nodes, seen where a switch would see it: TCP payload by port, and a marker in it.
+
+As a program (in the hub's network namespace): `wire.py MARKER` counts until standard input ends, then prints JSON:
+{"tunnel": N, "between_pods": N, "marked": N}, packets with payload to or from the HBONE port, between pod addresses,
+and with the marker's bytes.
+"""
+import contextlib
+import ipaddress
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+
+HBONE_PORT = 15008
+POD_NETWORK = ipaddress.ip_network("10.244.0.0/16")
+ETH_P_ALL, ETHERNET_BYTES, IPV4, TCP = 3, 14, 0x0800, 6
+READ_BYTES = 65536
+RECEIVE_BYTES = 16 << 20
+
+
+def payload_of(frame):
+    """((source, destination address), (ports), payload) of TCP over IPv4 with payload, else None."""
+    if len(frame) < ETHERNET_BYTES + 40 or int.from_bytes(frame[12:14], "big") != IPV4:
+        return None
+    packet = frame[ETHERNET_BYTES:]
+    header = (packet[0] & 15) * 4
+    length = int.from_bytes(packet[2:4], "big")
+    if packet[9] != TCP or len(packet) < header + 20:
+        return None
+    segment = packet[header:length]
+    data = segment[(segment[12] >> 4) * 4:]
+    if not data:
+        return None
+    ports = int.from_bytes(segment[0:2], "big"), int.from_bytes(segment[2:4], "big")
+    return (packet[12:16], packet[16:20]), ports, data
+
+
+def count(frame, marker, counts):
+    found = payload_of(frame)
+    if found is None:
+        return
+    addresses, ports, data = found
+    counts["tunnel"] += HBONE_PORT in ports
+    counts["between_pods"] += all(ipaddress.ip_address(address) in POD_NETWORK for address in addresses)
+    counts["marked"] += marker in data
+
+
+def watch(marker):
+    counts = {"tunnel": 0, "between_pods": 0, "marked": 0}
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) as packets:
+        packets.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+        print("watching", flush=True)
+        while True:
+            readable, _, _ = select.select([packets, sys.stdin], [], [])
+            if packets in readable:
+                count(packets.recv(READ_BYTES), marker, counts)
+            elif sys.stdin in readable:
+                break
+    print(json.dumps(counts))
+
+
+@contextlib.contextmanager
+def watching(layout, marker):
+    """Gives a dict that holds the counts once the block has ended."""
+    command = ["ip", "netns", "exec", layout.hub_netns, sys.executable, os.path.abspath(__file__), marker]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            process.stdout.readline()
+            counts = {}
+            yield counts
+            process.stdin.close()
+            counts.update(json.loads(process.stdout.read()))
+        finally:
+            process.kill()
+
+
+if __name__ == "__main__":
+    watch(sys.argv[1].encode())

@@ -1,0 +1,42 @@
+"""The API server is gone for a minute: the mesh serves on, and when it is back nothing is written anew."""
+import time
+
+from harness.load import Load
+from harness.mesh import Mesh, shop
+
+STAGE = "mesh"
+SECONDS_MAX = 300
+OUTAGE_SECONDS = 60
+SETTLE_SECONDS = 5
+
+
+def run(scenario):
+    mesh = Mesh(scenario).ensure()
+    shop(scenario)
+    mesh.enrol()
+    kept = Load(scenario, "kept", "web", "node1")
+    fresh = Load(scenario, "fresh", "web", "node2", is_new_each=True)
+    time.sleep(SETTLE_SECONDS)
+    before = writes(scenario, mesh)
+    nodes, first = scenario.cluster.nodes, scenario.cluster.layout.control_plane
+    nodes.stop_program(first, "kube-apiserver")
+    scenario.tell(f"the API server is gone for {OUTAGE_SECONDS} s")
+    time.sleep(OUTAGE_SECONDS)
+    nodes.start_program(first, "kube-apiserver")
+    scenario.eventually("the API server is back", scenario.cluster.is_api_ready, seconds_max=60)
+    scenario.eventually("every agent follows it again", lambda: follows(scenario, mesh), seconds_max=60)
+    fresh.end_without_failure()
+    kept.end_without_failure()
+    after = writes(scenario, mesh)
+    scenario.expect("no map was written for what had not changed", after == before, (before, after))
+
+
+def writes(scenario, mesh):
+    return {node.name: mesh.status(node.name)["rollout"]["map_writes"] for node in scenario.cluster.layout.nodes}
+
+
+def follows(scenario, mesh):
+    """A pod that comes now is enrolled on every node."""
+    findings = {node.name: [finding for finding in mesh.status(node.name)["findings"]]
+                for node in scenario.cluster.layout.nodes}
+    return not any(findings.values()), findings

@@ -1,0 +1,28 @@
+"""Agent, hold and proxy of a node are deleted under load, one after another, and not one request fails."""
+from harness.load import Load
+from harness.mesh import NAMESPACE, Mesh, shop
+
+STAGE = "mesh"
+IS_LOAD = True
+SECONDS_MAX = 300
+
+
+def run(scenario):
+    mesh = Mesh(scenario).ensure()
+    shop(scenario)
+    mesh.enrol()
+    for part in ("agent", "hold", "l7"):
+        delete(scenario, mesh, part)
+    code, output = scenario.curl("client", f"http://web.{scenario.namespace}")
+    scenario.expect("the service answers", code == 0 and " on node" in output, output)
+
+
+def delete(scenario, mesh, part):
+    kept = Load(scenario, f"kept-{part}", "web", "node1")
+    fresh = Load(scenario, f"fresh-{part}", "web", "node2", is_new_each=True)
+    pod = mesh.pod(part, "node2")
+    scenario.kubectl("-n", NAMESPACE, "delete", "pod", pod, "--timeout=60s", seconds_max=65)
+    scenario.eventually(f"{part} is on node2 again", lambda: (mesh.pod(part, "node2") != pod, pod))
+    scenario.ready(f"daemonset/keelson-{part}", namespace=NAMESPACE)
+    fresh.end_without_failure()
+    kept.end_without_failure()

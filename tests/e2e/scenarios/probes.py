@@ -1,0 +1,59 @@
+"""Probes of every kind pass under STRICT and a policy that denies everybody, while callers are refused."""
+import time
+
+from harness import apps
+from harness.mesh import Mesh
+
+STAGE = "mesh"
+SECONDS_MAX = 180
+WATCH_SECONDS = 15
+HEALTH_PORT = 2379
+KINDS = {"http": {"httpGet": {"path": "/", "port": apps.PORT}}, "tcp": {"tcpSocket": {"port": apps.PORT}},
+         "exec": {"exec": {"command": ["true"]}}, "grpc": {"grpc": {"port": HEALTH_PORT}}}
+
+
+def run(scenario):
+    mesh = Mesh(scenario).ensure()
+    for node in ("node1", "node2"):
+        scenario.apply(*(pod(kind, node) for kind in KINDS))
+    names = [f"pod/{kind}-{node}" for kind in KINDS for node in ("node1", "node2")]
+    scenario.apply(apps.client(node="node1"))
+    scenario.ready(*names, "pod/client")
+    scenario.apply(strict(), deny_all())
+    mesh.enrol()
+    target = scenario.kubectl.json("-n", scenario.namespace, "get", "pod", "http-node2")["status"]["podIP"]
+    scenario.eventually("callers are refused", lambda: is_refused(scenario, target))
+    time.sleep(WATCH_SECONDS)  # every probe runs each second; three failures are one restart
+    for kind in KINDS:
+        for node in ("node1", "node2"):
+            status = scenario.kubectl.json("-n", scenario.namespace, "get", "pod", f"{kind}-{node}")["status"]
+            state = status["containerStatuses"][0]
+            scenario.expect(f"{kind} probes of {node} pass", state["ready"] and state["restartCount"] == 0, state)
+
+
+def is_refused(scenario, ip):
+    code, output = scenario.curl("client", f"http://{ip}:{apps.PORT}")
+    return code != 0 or " on node" not in output, output
+
+
+def pod(kind, node):
+    made = apps.web_template("probed")
+    serving = made["spec"]["containers"][0]
+    if kind == "grpc":
+        address = f"http://0.0.0.0:{HEALTH_PORT}"
+        serving.update(image=apps.LOAD_IMAGE, command=[
+            "etcd", "--data-dir=/tmp/etcd", f"--listen-client-urls={address}", f"--advertise-client-urls={address}"])
+    probe = {**KINDS[kind], "periodSeconds": 1, "failureThreshold": 3}
+    serving.update(readinessProbe=probe, livenessProbe={**probe, "initialDelaySeconds": 10})
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"{kind}-{node}", "labels": {"app": "probed"}},
+            "spec": {**made["spec"], "nodeName": node}}
+
+
+def strict():
+    return {"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", "metadata": {"name": "strict"},
+            "spec": {"mtls": {"mode": "STRICT"}}}
+
+
+def deny_all():
+    return {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": {"name": "deny-all"},
+            "spec": {}}

@@ -1,0 +1,36 @@
+"""From a cluster to a meshed namespace by three commands, and the first calls are seen within three minutes."""
+import time
+
+from harness.mesh import Mesh, shop
+
+STAGE = "install"
+SECONDS_MAX = 300
+FIRST_SEEN_SECONDS_MAX = 180
+
+
+def run(scenario):
+    shop_image(scenario)
+    began = time.monotonic()
+    mesh = Mesh(scenario)
+    mesh.install()
+    mesh.enrol()
+    scenario.curl("client", f"http://web.{scenario.namespace}")
+    scenario.eventually("the first call is seen", lambda: seen(scenario, mesh), FIRST_SEEN_SECONDS_MAX)
+    seconds = time.monotonic() - began
+    scenario.expect(f"all of it took {seconds:.0f} s", seconds < FIRST_SEEN_SECONDS_MAX)
+    mesh.ready()
+    code, output = mesh.ctl("node1", "check")
+    scenario.expect("keelsonctl check finds nothing wrong", code == 0, output)
+    scenario.tell(scenario.cluster.helm("test", "keelson", "-n", "keelson-system", "--logs"))
+
+
+def seen(scenario, mesh):
+    scenario.curl("client", f"http://web.{scenario.namespace}")
+    _, output = mesh.ctl("node1", "status")
+    return scenario.namespace in output and "ready" in output, output
+
+
+def shop_image(scenario):
+    """The applications are there before the mesh."""
+    Mesh(scenario).import_images()
+    shop(scenario)

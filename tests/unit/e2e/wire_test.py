@@ -1,0 +1,53 @@
+"""What a captured frame counts as, and when a load counts as failed."""
+import socket
+import unittest
+
+from harness import load, wire
+
+
+def frame(source, target, ports, data, ether_type=0x0800, protocol=6, padding=b""):
+    tcp = ports[0].to_bytes(2, "big") + ports[1].to_bytes(2, "big") + bytes(8) + bytes([5 << 4, 0]) + bytes(6) + data
+    header = bytes([0x45, 0]) + (20 + len(tcp)).to_bytes(2, "big") + bytes(5) + bytes([protocol]) + bytes(2)
+    return (bytes(12) + ether_type.to_bytes(2, "big") + header + socket.inet_aton(source) + socket.inet_aton(target)
+            + tcp + padding)
+
+
+class CountTest(unittest.TestCase):
+    def counted(self, *arguments, **options):
+        counts = {"tunnel": 0, "between_pods": 0, "marked": 0}
+        wire.count(frame(*arguments, **options), b"secret", counts)
+        return counts
+
+    def test_plain_calls_between_pods(self):
+        counts = self.counted("10.244.1.5", "10.244.2.7", (40000, 8080), b"GET /secret")
+        self.assertEqual({"tunnel": 0, "between_pods": 1, "marked": 1}, counts)
+
+    def test_the_tunnel_between_nodes(self):
+        counts = self.counted("10.99.0.1", "10.99.0.2", (15008, 40000), b"\x17\x03\x03")
+        self.assertEqual({"tunnel": 1, "between_pods": 0, "marked": 0}, counts)
+
+    def test_what_is_no_tcp_payload_is_not_counted(self):
+        nothing = {"tunnel": 0, "between_pods": 0, "marked": 0}
+        between = ("10.244.1.5", "10.244.2.7", (1, 15008))
+        self.assertEqual(nothing, self.counted(*between, b""))
+        self.assertEqual(nothing, self.counted(*between, b"", padding=b"secret"))
+        self.assertEqual(nothing, self.counted(*between, b"secret", protocol=17))
+        self.assertEqual(nothing, self.counted(*between, b"secret", ether_type=0x86dd))
+
+
+class FailuresTest(unittest.TestCase):
+    REPORT = {"requests": 10, "ok": 10, "status": {"200": 10}, "errors": {"reset": 0, "timeout": 0}}
+
+    def test_none(self):
+        self.assertEqual({}, load.failures(self.REPORT))
+
+    def test_a_lost_request_and_a_bad_status_are(self):
+        self.assertEqual({"reset": 1, "status": {"200": 10}},
+                         load.failures({**self.REPORT, "requests": 11, "errors": {"reset": 1, "timeout": 0}}))
+        self.assertEqual({"status": {"200": 9, "503": 1}},
+                         load.failures({**self.REPORT, "ok": 9, "status": {"200": 9, "503": 1}}))
+        self.assertEqual({"reset": 1}, load.failures({**self.REPORT, "errors": {"reset": 1, "timeout": 0}}))
+
+
+if __name__ == "__main__":
+    unittest.main()
