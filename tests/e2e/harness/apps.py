@@ -86,6 +86,10 @@ def service(app, name=None, node_port=None, headless=False):
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name or app}, "spec": spec}
 
 
+def service_account(name):
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
+
+
 def client(name="client", node=None, **spec):
     """A pod to call from; on `node` if given."""
     where = {"nodeName": node} if node else {}

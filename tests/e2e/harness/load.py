@@ -9,7 +9,8 @@ END_SECONDS_MAX = 40
 
 
 class Load:
-    def __init__(self, scenario, name, service, node, rate=100, connections=8, is_new_each=False, path="/"):
+    def __init__(self, scenario, name, service, node, rate=100, connections=8, is_new_each=False, path="/",
+                 account="default"):
         """Open loop: `rate` requests a second to a Service of the scenario's namespace, from a pod on `node`."""
         self._scenario, self.name = scenario, name
         ip = scenario.kubectl.json("-n", scenario.namespace, "get", "service", service)["spec"]["clusterIP"]
@@ -17,7 +18,7 @@ class Load:
                    "--connections", str(connections), "--seconds", str(SECONDS_MAX)]
         if is_new_each:
             command.append("--new-connection-each")
-        scenario.apply(apps.command_pod(name, command, node))
+        scenario.apply(apps.command_pod(name, command, node, serviceAccountName=account))
         scenario.ready(f"pod/{name}")
 
     def end(self):

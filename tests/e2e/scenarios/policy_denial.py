@@ -11,8 +11,7 @@ def run(scenario):
     mesh = Mesh(scenario).ensure()
     shop(scenario)
     for name in (ALLOWED, DENIED):
-        scenario.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}})
-        scenario.apply(apps.client(name, node="node1", serviceAccountName=name))
+        scenario.apply(apps.service_account(name), apps.client(name, node="node1", serviceAccountName=name))
     scenario.ready(f"pod/{ALLOWED}", f"pod/{DENIED}")
     mesh.enrol()
     for name in (ALLOWED, DENIED):

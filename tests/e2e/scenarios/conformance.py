@@ -1,0 +1,38 @@
+"""The Gateway API's mesh tests pass as docs/conformance says, and fail where there is no mesh."""
+import os
+
+from harness import conformance, mesh
+from harness.progress import Progress
+from harness.versions import ROOT
+
+STAGE = "mesh"
+SECONDS_MAX = 1500
+REPORTS = ROOT / "build" / "e2e" / "conformance"
+SUITE_NAMESPACES = ("gateway-conformance-mesh", "gateway-conformance-mesh-consumer")
+NEEDS_NO_MESH = ("MeshBasic",)  # calls a Service, no more
+
+
+def run(scenario):
+    mesh.Mesh(scenario).ensure()
+    suite = conformance.Conformance(scenario.cluster, Progress("conformance"))
+    suite.import_images()
+    version = mesh.image_tag()
+    try:
+        without = suite.play(REPORTS / "without-mesh", f"{mesh.LABEL}=disabled", 6, version)
+        scenario.tell(f"without the mesh: {without}")
+        delete_namespaces(scenario)
+        with_mesh = suite.play(REPORTS / "with-mesh", f"{mesh.LABEL}=enabled", 30, version)
+        scenario.tell(f"with the mesh: {with_mesh}")
+    finally:
+        delete_namespaces(scenario)
+    tests = conformance.combined(with_mesh, without, conformance.recorded())
+    if os.environ.get("KEELSON_UPDATE_CONFORMANCE") == "1":
+        conformance.record(tests, version)
+    chance = [name for name, entry in tests.items() if entry["with"] == entry["without"] == "passed"]
+    scenario.expect("no test passes by chance", set(chance) <= set(NEEDS_NO_MESH), chance)
+    wrong = {name: entry for name, entry in tests.items() if conformance.recorded().get(name) != entry}
+    scenario.expect("each is as docs/conformance says", not wrong, wrong)
+
+
+def delete_namespaces(scenario):
+    scenario.kubectl("delete", "namespace", *SUITE_NAMESPACES, "--ignore-not-found", "--timeout=90s", seconds_max=100)
