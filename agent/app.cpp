@@ -28,6 +28,7 @@
 #include "serving/http_server.h"
 #include "source_side.h"
 #include "status_side.h"
+#include "successor.h"
 
 namespace keelson {
 namespace {
@@ -120,6 +121,7 @@ class App::Parts {
                options.pin_dir),
         api_(state_, flows_),
         server_(loop_, api_),
+        successor_(options.run_dir + "/agent.sock"),
         reconcile_timer_(loop_, [this] { reconcile(); }),
         save_timer_(loop_, [this] { save(); }),
         self_check_timer_(loop_, [this] { self_check(); }),
@@ -263,10 +265,10 @@ class App::Parts {
     if (!is_fenced()) saver_.save(store_.last_good_copies());
   }
 
-  // A newer agent owns the node: this one only answers questions until it is stopped.
+  // A newer agent owns the node: this one only answers questions until it is stopped, or until the
+  // newer one is gone: whoever starts it again starts it as the node's agent.
   bool is_fenced() {
-    const auto& error = reconciler_.error();
-    const bool fenced = error && error->reason == Reason::fenced;
+    const bool fenced = !maps_.is_owner();
     if (fenced) {
       proxies_.shut();
       pods_side_.shut();
@@ -302,7 +304,14 @@ class App::Parts {
   }
 
   void self_check() {
-    if (is_fenced()) return;
+    if (is_fenced()) {
+      if (!successor_.is_gone()) return;
+      spdlog::warn(
+          "component=agent msg=\"the agent that took this node over is gone; ending, to be "
+          "started again as the node's\"");
+      loop_.stop();
+      return;
+    }
     const bool changed = enrolment_.self_check();
     proxies_.renew();
     proxies_.request_stats();
@@ -347,6 +356,7 @@ class App::Parts {
   AgentState state_;
   admin::Api api_;
   serving::HttpServer server_;
+  Successor successor_;
   std::unique_ptr<datapath::FlowEvents> events_;
   std::optional<io::Poll> events_poll_;
   io::Timer reconcile_timer_, save_timer_, self_check_timer_, hold_timer_, sweep_timer_,

@@ -1,6 +1,7 @@
 #include "keelsonctl/admin_client.h"
 
 #include <curl/curl.h>
+#include <sys/socket.h>
 
 #include <cstring>
 #include <memory>
@@ -59,6 +60,16 @@ struct Receiver {
   }
 };
 
+pid_t listener_of(CURL* handle) {
+  curl_socket_t socket = CURL_SOCKET_BAD;
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  const bool is_known = curl_easy_getinfo(handle, CURLINFO_ACTIVESOCKET, &socket) == CURLE_OK &&
+                        socket != CURL_SOCKET_BAD &&
+                        ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0;
+  return is_known ? peer.pid : 0;
+}
+
 Result<Reply> perform(const std::string& socket_path, std::chrono::milliseconds timeout,
                       bool whole_within_timeout, const std::string& url,
                       const AdminClient::OnLine* on_line, const std::string* posted = nullptr) {
@@ -98,7 +109,7 @@ Result<Reply> perform(const std::string& socket_path, std::chrono::milliseconds 
                                          : curl_easy_strerror(code);
     return fail(Reason::cannot_reach, ErrorSource::kUpstream, socket_path + ": " + cause);
   }
-  return Reply{static_cast<int>(status), std::move(receiver.body)};
+  return Reply{static_cast<int>(status), std::move(receiver.body), listener_of(handle.get())};
 }
 
 }  // namespace

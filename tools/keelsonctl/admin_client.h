@@ -3,6 +3,8 @@
 // Reason::cannot_reach, whose context says which socket and why.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <functional>
 #include <string>
@@ -17,6 +19,9 @@ namespace keelson::ctl {
 struct Reply {
   int status = 0;
   std::string body;
+  // Who listens at the socket, as numbered here; 0: nobody that this pid namespace has, such as the
+  // agent of another pod of this node (SO_PEERCRED, unix(7), pid_namespaces(7)).
+  pid_t listener = 0;
 };
 
 using Query = std::vector<std::pair<std::string, std::string>>;

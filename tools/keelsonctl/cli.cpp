@@ -23,6 +23,7 @@ struct Options {
   std::string node;  // lab node
   std::string output = "table";
   unsigned timeout_seconds = 10;
+  bool own = false;      // ready
   std::string from, to;  // why
   struct {
     std::optional<unsigned> last;
@@ -128,6 +129,10 @@ int Command::ready() {
   const auto reply = client_.get("/readyz");
   if (!reply) return report_unreachable(reply.error());
   if (reply->status != 200 && reply->status != 503) return report_problem(*reply);
+  if (options_.own && reply->listener == 0)
+    return report(Reason::cannot_reach,
+                  "another pod's agent answers: the one of this pod has not taken over yet", "",
+                  kExitCannotReach);
   std::istringstream lines(reply->body);
   for (std::string line; std::getline(lines, line);) terminal_.out << plain_text(line) << "\n";
   terminal_.out.flush();
@@ -270,7 +275,9 @@ int run(const std::vector<std::string>& arguments, const Terminal& terminal) {
   add_common(app, options);
   app.add_subcommand("check", "Can this node run Keelson; what to do about each problem");
   app.add_subcommand("status", "Agent, configuration, pods, counters, findings");
-  app.add_subcommand("ready", "Are the agent's start-up tasks done; for probes");
+  auto* ready = app.add_subcommand("ready", "Are the agent's start-up tasks done; for probes");
+  ready->add_flag("--own", options.own,
+                  "Only an agent of this pod counts, not the one it replaces");
   add_observe(app, options);
   app.add_subcommand("uninstall", "Take keelson-cni off this node, before its agent goes for good");
   auto* why = app.add_subcommand("why", "Why a connection works or not, link by link");

@@ -2,8 +2,12 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <thread>
@@ -75,6 +79,25 @@ TEST_F(Keelsonctl, ReadyIsDecidedByTasksAndNotByFindings) {
   EXPECT_NE(missing.out.find("missing hold_connected: no answer\\x1b[2J\n"), std::string::npos)
       << missing.out;
   EXPECT_EQ(run_with({"--run-dir", "/nonexistent", "ready"}).code, kExitCannotReach);
+}
+
+// A pod whose agent starts while the one that it replaces still answers is not ready: the first
+// thing its probe asked was the old agent.
+TEST_F(Keelsonctl, ReadyOfThisPodIsNotToldByTheAgentOfAnother) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to make a pid namespace";
+  const auto own = ctl({"ready", "--own"});
+  EXPECT_EQ(own.code, kExitOk) << own.out << own.err;
+  int status = -1;
+  std::thread([&] {  // what it forks from now on is in the other pod
+    ASSERT_EQ(::unshare(CLONE_NEWPID), 0) << std::strerror(errno);
+    const pid_t other = ::fork();
+    if (other == 0) ::_exit(ctl({"ready", "--own"}).code);
+    ::waitpid(other, &status, 0);
+  })
+      .join();
+  ASSERT_TRUE(WIFEXITED(status)) << status;
+  EXPECT_EQ(WEXITSTATUS(status), kExitCannotReach);
+  EXPECT_EQ(ctl({"ready"}).code, kExitOk);
 }
 
 // Answers one request on cni.sock, as the agent's gate would.
