@@ -97,7 +97,7 @@ def record(tests, version):
 def page(tests, version):
     passed = sum(entry["with"] == "passed" for entry in tests.values())
     lines = ["# Gateway API conformance", "",
-             f"Keelson {version} on two nodes, the mesh tests of Gateway API {VERSIONS['gateway-api']}, profile {PROFILE}:",
+             f"Keelson {version} on two nodes, mesh tests of Gateway API {VERSIONS['gateway-api']}, profile {PROFILE}:",
              f"**{passed} of {len(tests)} pass**. Each answer has to be right {CONSECUTIVE_SUCCESSES} times in a row "
              "(the suite's own value is 3).", "",
              "The column *without mesh* is the control: the same tests in namespaces that are not in the mesh. A test "

@@ -54,6 +54,7 @@ def build_load(folder, etcd):
     add_file(tree, "/bin/keelson-load", program)
     add_file(tree, "/bin/etcd", etcd)
     tree.add_file("/etc/group", b"root:x:0:\n")
+    tree.add_folder("/var/lib/nginx", 0o755)
     path = folder / "load.tar"
     write(path, f"localhost/load:{TAG}", tree, architecture)
     return path

@@ -1,8 +1,9 @@
 """Mesh: Keelson on the cluster of a scenario: its images and chart, who is enrolled, what its agents say."""
+import contextlib
 import json
 import re
 
-from harness import apps, crds, images
+from harness import apps, crds, images, wire
 from harness.image import contents
 from harness.programs import cache_folder
 from harness.trouble import Trouble
@@ -83,6 +84,16 @@ class Mesh:
 
     def status(self, node):
         return self.ctl_json(node, "status")
+
+    @contextlib.contextmanager
+    def undisturbed(self):
+        """While the block lasts no node refuses anything, and nothing goes from pod to pod in plain between nodes."""
+        before = self.refusals()
+        with wire.watching(self._cluster.layout, "-") as counts:
+            yield
+        self._scenario.expect("nothing went in plain between the nodes", counts["between_pods"] == 0, counts)
+        after = self.refusals()
+        self._scenario.expect("nothing was refused", after == before, (before, after))
 
     def refusals(self):
         """{(node, reason): count} of what the nodes refused so far."""

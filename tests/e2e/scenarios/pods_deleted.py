@@ -1,6 +1,7 @@
 """Agent, hold and proxy of a node are deleted under load, one after another, and not one request fails."""
 from harness.load import Load
 from harness.mesh import NAMESPACE, Mesh, shop
+from harness.trouble import Trouble
 
 STAGE = "mesh"
 IS_LOAD = True
@@ -18,11 +19,19 @@ def run(scenario):
 
 
 def delete(scenario, mesh, part):
-    kept = Load(scenario, f"kept-{part}", "web", "node1")
-    fresh = Load(scenario, f"fresh-{part}", "web", "node2", is_new_each=True)
     pod = mesh.pod(part, "node2")
-    scenario.kubectl("-n", NAMESPACE, "delete", "pod", pod, "--timeout=60s", seconds_max=65)
-    scenario.eventually(f"{part} is on node2 again", lambda: (mesh.pod(part, "node2") != pod, pod))
-    scenario.ready(f"daemonset/keelson-{part}", namespace=NAMESPACE)
-    fresh.end_without_failure()
-    kept.end_without_failure()
+    with mesh.undisturbed():
+        kept = Load(scenario, f"kept-{part}", "web", "node1")
+        fresh = Load(scenario, f"fresh-{part}", "web", "node2", is_new_each=True)
+        scenario.kubectl("-n", NAMESPACE, "delete", "pod", pod, "--timeout=60s", seconds_max=65)
+        scenario.eventually(f"{part} is on node2 again", lambda: is_replaced(mesh, part, pod))
+        scenario.ready(f"daemonset/keelson-{part}", namespace=NAMESPACE)
+        fresh.end_without_failure()
+        kept.end_without_failure()
+
+
+def is_replaced(mesh, part, pod):
+    try:
+        return mesh.pod(part, "node2") != pod, pod
+    except Trouble as none:
+        return False, str(none)
