@@ -47,7 +47,7 @@ ClientConnection::ClientConnection(const Environment& environment, Account accou
                  client_settings()),
       owner_(owner),
       answer_alarm_(environment.alarms.make([this] {
-        is_answer_due_ = true;
+        overdue_before_ = period_;
         wake();
       })),
       idle_alarm_(environment.alarms.make([this] { retire(); })) {
@@ -128,7 +128,7 @@ void ClientConnection::on_established() {
 }
 
 void ClientConnection::deliver() {
-  if (std::exchange(is_answer_due_, false)) check_answers();
+  if (const uint64_t before = std::exchange(overdue_before_, 0); before > 0) check_answers(before);
   while (!answers_.empty()) {
     Answer first = std::move(answers_.front());
     answers_.erase(answers_.begin());
@@ -150,13 +150,14 @@ void ClientConnection::start_answer_alarm() {
   answer_alarm_->start(kAnswerPatience);
 }
 
-void ClientConnection::check_answers() {
-  while (!openings_.empty() && openings_.begin()->second.period < period_) {
+// `before`: the period in which the alarm rang; another may have begun since.
+void ClientConnection::check_answers(uint64_t before) {
+  while (!openings_.empty() && openings_.begin()->second.period < before) {
     const h2::StreamId stream = openings_.begin()->first;
     session().reset(stream, h2::ErrorCode::kCancel);
     answer(stream, fail(Reason::hbone_answer_timeout, ErrorSource::kUpstream, "CONNECT"));
   }
-  if (!openings_.empty()) start_answer_alarm();
+  if (!openings_.empty() && !answer_alarm_->is_running()) start_answer_alarm();
 }
 
 }  // namespace keelson::hbone

@@ -82,7 +82,7 @@ class ClientConnection final : public Connection {
 
   void answer(h2::StreamId stream, Result<std::unique_ptr<Tunnel>> result);
   void start_answer_alarm();
-  void check_answers();
+  void check_answers(uint64_t before);
 
   Owner& owner_;
   std::map<h2::StreamId, Opening> openings_;  // oldest first
@@ -90,10 +90,10 @@ class ClientConnection final : public Connection {
   std::unique_ptr<Alarm> answer_alarm_;
   std::unique_ptr<Alarm> idle_alarm_;
   uint64_t period_ = 0;
-  size_t streams_seen_ = 0;  // since the owner was last told about room
+  uint64_t overdue_before_ = 0;  // openings of earlier periods; 0: the alarm did not ring
+  size_t streams_seen_ = 0;      // since the owner was last told about room
   bool is_retired_ = false;
   bool is_room_news_ = false;
-  bool is_answer_due_ = false;
 };
 
 }  // namespace keelson::hbone

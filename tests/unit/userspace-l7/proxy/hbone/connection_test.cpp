@@ -99,6 +99,18 @@ TEST_F(HboneClient, PeerThatNeverAnswersRunsIntoTheLimit) {
   EXPECT_FALSE(world.client.is_finished);
 }
 
+// Every 15 s the tunnel that was opened in the same turn of the loop was refused at once.
+TEST_F(HboneClient, OneOpenedBetweenTheAlarmAndItsTurnHasItsWholePatience) {
+  accepted(open());
+  std::chrono::milliseconds by = hbone::kAnswerPatience;
+  ASSERT_TRUE(world.alarms.advance_to_next(by));
+  world.answers.clear();
+  const auto id = open();
+  EXPECT_TRUE(world.answers.empty());
+  world.advance(hbone::kAnswerPatience - std::chrono::milliseconds(1));
+  accepted(id);
+}
+
 TEST_F(HboneClient, ResetAfterTheEndIsAnEndForTheReaderAndAnErrorForTheWriter) {
   const auto id = open();
   auto& end = accepted(id);
