@@ -60,8 +60,20 @@ class Mesh:
         self._cluster.helm(verb, RELEASE, CHART, *where, *sets)
 
     def ready(self):
-        parts = [f"daemonset/keelson-{part}" for part in ("hold", "agent", "l7")]
-        self._scenario.ready("deployment/keelson-ca", *parts, seconds_max=INSTALL_SECONDS_MAX, namespace=NAMESPACE)
+        self._scenario.ready("deployment/keelson-ca", seconds_max=INSTALL_SECONDS_MAX, namespace=NAMESPACE)
+        for part in ("hold", "agent", "l7"):
+            self.part_ready(part, INSTALL_SECONDS_MAX)
+
+    def part_ready(self, part, seconds_max=60):
+        """Every node has this part as it is wanted now; hold's pods are only replaced when they are deleted."""
+        if part == "hold":
+            self._scenario.eventually("hold is ready on every node", self._has_hold, seconds_max)
+        else:
+            self._scenario.ready(f"daemonset/keelson-{part}", seconds_max=seconds_max, namespace=NAMESPACE)
+
+    def _has_hold(self):
+        status = self._kubectl.json("-n", NAMESPACE, "get", "daemonset", "keelson-hold")["status"]
+        return 0 < status["desiredNumberScheduled"] == status.get("numberReady", 0), status
 
     def pod(self, part, node):
         """Name of the newest pod of agent, l7 or hold on a node."""
@@ -113,7 +125,10 @@ class Mesh:
 
     def wait_until(self, namespace, state):
         def all_are():
-            seen = self.states(namespace)
+            try:
+                seen = self.states(namespace)
+            except Trouble as trouble:  # an agent that is starting
+                return False, trouble
             return bool(seen) and set(seen.values()) == {state}, seen
 
         self._scenario.eventually(f"all pods of {namespace} are {state}", all_are, ENROL_SECONDS_MAX)

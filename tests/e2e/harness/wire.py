@@ -1,8 +1,8 @@
 """Wire: what crosses between the nodes, seen where a switch would see it: TCP payload by port, and a marker in it.
 
 As a program (in the hub's network namespace): `wire.py MARKER` counts until standard input ends, then prints JSON:
-{"tunnel": N, "between_pods": N, "marked": N}, packets with payload to or from the HBONE port, between pod addresses,
-and with the marker's bytes.
+{"tunnel": N, "between_pods": N, "marked": N}, packets with payload to or from the HBONE port, else between pod
+addresses, and with the marker's bytes.
 """
 import contextlib
 import ipaddress
@@ -42,8 +42,10 @@ def count(frame, marker, counts):
     if found is None:
         return
     addresses, ports, data = found
-    counts["tunnel"] += HBONE_PORT in ports
-    counts["between_pods"] += all(ipaddress.ip_address(address) in POD_NETWORK for address in addresses)
+    if HBONE_PORT in ports:
+        counts["tunnel"] += 1
+    elif all(ipaddress.ip_address(address) in POD_NETWORK for address in addresses):
+        counts["between_pods"] += 1
     counts["marked"] += marker in data
 
 

@@ -20,7 +20,7 @@ def upgrade(scenario, part):
         kept = Load(scenario, "kept", "web", "node1")
         fresh = Load(scenario, "fresh", "web", "node2", is_new_each=True)
         mesh.upgrade(f"{part}.podAnnotations.e2e-run={scenario.namespace}-{generation(scenario, part)}")
-        scenario.ready(f"daemonset/keelson-{part}", seconds_max=180, namespace=NAMESPACE)
+        mesh.part_ready(part, seconds_max=180)
         for node, pod in before.items():
             scenario.expect(f"{part} on {node} is another one", mesh.pod(part, node) != pod, pod)
         fresh.end_without_failure()

@@ -25,7 +25,7 @@ def delete(scenario, mesh, part):
         fresh = Load(scenario, f"fresh-{part}", "web", "node2", is_new_each=True)
         scenario.kubectl("-n", NAMESPACE, "delete", "pod", pod, "--timeout=60s", seconds_max=65)
         scenario.eventually(f"{part} is on node2 again", lambda: is_replaced(mesh, part, pod))
-        scenario.ready(f"daemonset/keelson-{part}", namespace=NAMESPACE)
+        mesh.part_ready(part)
         fresh.end_without_failure()
         kept.end_without_failure()
 

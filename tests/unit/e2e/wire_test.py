@@ -23,7 +23,7 @@ class CountTest(unittest.TestCase):
         self.assertEqual({"tunnel": 0, "between_pods": 1, "marked": 1}, counts)
 
     def test_the_tunnel_between_nodes(self):
-        counts = self.counted("10.99.0.1", "10.99.0.2", (15008, 40000), b"\x17\x03\x03")
+        counts = self.counted("10.244.1.5", "10.244.2.7", (15008, 40000), b"\x17\x03\x03")
         self.assertEqual({"tunnel": 1, "between_pods": 0, "marked": 0}, counts)
 
     def test_what_is_no_tcp_payload_is_not_counted(self):
