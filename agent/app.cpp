@@ -101,14 +101,15 @@ class App::Parts {
                   options.ca_address,
                   options.ca_token_file,
                   options.trust_bundle_file},
-                 std::move(proxy_maps), proxy_callbacks()),
+                 std::move(proxy_maps), proxy_callbacks(), [this] { reconcile_timer_.start({}); }),
         rollout_(maps_, proxies_.publisher()),
         status_(loop_, clock_, options.nodestate_dir, options.node_name),
         cutting_(socket_map_.get()),
         reconciler_({clock_, enrolment_, rollout_, status_, cutting_, sandboxes_,
                      [this](const compile::Plan& plan) {
                        proxies_.prepare(plan, *reconciler_.snapshot(), reconciler_.selected());
-                     }},
+                     },
+                     [this](const model::Pod& pod) { return proxies_.has_key(pod); }},
                     std::move(facts)),
         pods_side_(loop_, clock_, pods_side_options(options),
                    {sandboxes_, enrolment_, [this] { return standing_view(); },
@@ -284,7 +285,8 @@ class App::Parts {
             enrolment_.problems(),
             reconciler_.error(),
             rollout_.waiting_for() == 0 ? "" : "the proxy acknowledges the new configuration",
-            [this](const std::string& uid) { return reconciler_.state_of(uid); }};
+            [this](const std::string& uid) { return reconciler_.state_of(uid); },
+            [this](const model::Pod& pod) { return proxies_.has_key(pod); }};
   }
 
   void update_readiness() {

@@ -24,7 +24,8 @@ bool is_label_known(const model::Snapshot& snapshot, const model::Pod& pod) {
          snapshot.namespaces.contains({model::Kind::kNamespace, "", pod.meta.key.ns});
 }
 
-cni::Standing of_joining(const StandingView& view, const std::string& uid) {
+cni::Standing of_joining(const StandingView& view, const model::Pod& pod) {
+  const std::string& uid = pod.meta.uid;
   const auto problem = std::find_if(view.problems.begin(), view.problems.end(),
                                     [&](const auto& each) { return each.uid == uid; });
   if (problem != view.problems.end() && problem->error.reason == Reason::pod_slots_exhausted)
@@ -33,6 +34,10 @@ cni::Standing of_joining(const StandingView& view, const std::string& uid) {
     return waits(problem->error.message(), "keelsonctl status, on this node, says more");
   if (view.node_error)
     return waits(view.node_error->message(), "keelsonctl check, on this node, says more");
+  if (!view.has_identity(pod))
+    return waits(
+        "no certificate yet for service account " + pod.meta.key.ns + "/" + pod.service_account,
+        "kubectl -n keelson-system logs deployment/keelson-ca");
   if (!view.rollout_waits_for.empty())
     return waits(view.rollout_waits_for,
                  "keelson-l7 must run on this node: kubectl -n keelson-system get pods -o wide");
@@ -62,7 +67,7 @@ cni::Standing pod_standing(const StandingView& view, const cni::PodRef& ref) {
     return waits(refused->detail, "keelsonctl status, on this node, says more");
   }
   if (view.state_of(pod->meta.uid) == model::PodState::kReady) return {State::kEnrolled, "", ""};
-  return of_joining(view, pod->meta.uid);
+  return of_joining(view, *pod);
 }
 
 }  // namespace keelson

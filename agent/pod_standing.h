@@ -22,6 +22,7 @@ struct StandingView {
   const std::optional<Error>& node_error;  // why nothing at all can be applied
   std::string rollout_waits_for;           // empty: for nothing
   std::function<model::PodState(const std::string& uid)> state_of;
+  std::function<bool(const model::Pod&)> has_identity;
 };
 
 cni::Standing pod_standing(const StandingView& view, const cni::PodRef& pod);

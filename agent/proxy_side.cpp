@@ -25,7 +25,7 @@ std::set<identity::ServiceAccount> accounts_of(const model::Snapshot& snapshot,
 
 ProxySide::ProxySide(io::EventLoop& loop, const Clock& clock, link::HoldClient& hold,
                      IssuingOptions issuing, proxylink::ProxyMapFds maps,
-                     proxylink::ProxyLink::Callbacks callbacks)
+                     proxylink::ProxyLink::Callbacks callbacks, std::function<void()> on_key)
     : issuing_(loop, clock, issuing,
                {.on_trust = [this](const auto& roots) { keys_.set_trust(roots); },
                 .on_answered = [this] { renewal_.start(std::chrono::milliseconds(1)); }}),
@@ -33,8 +33,9 @@ ProxySide::ProxySide(io::EventLoop& loop, const Clock& clock, link::HoldClient& 
       link_(loop, clock, std::move(maps), std::move(callbacks)),
       keys_(issuing.standalone.trust_domain,
             {clock, issuing_, vault_,
-             [this](uint64_t identity, std::shared_ptr<const Fd> sealed) {
-               link_.set_key(identity, std::move(sealed));
+             [this, on_key = std::move(on_key)](uint64_t id, std::shared_ptr<const Fd> sealed) {
+               link_.set_key(id, std::move(sealed));
+               on_key();
              },
              random_fraction}),
       renewal_(loop, [this] { renew(); }),
@@ -55,6 +56,10 @@ void ProxySide::prepare(const compile::Plan& plan, const model::Snapshot& snapsh
 
 void ProxySide::renew() {
   renewal_.start_at(keys_.run_due(), clock_.now());
+}
+
+bool ProxySide::has_key(const model::Pod& pod) const {
+  return keys_.has({pod.meta.key.ns, pod.service_account});
 }
 
 admin::IdentityCounters ProxySide::identity_counters() const {

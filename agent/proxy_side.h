@@ -20,7 +20,8 @@ namespace keelson {
 class ProxySide {
  public:
   ProxySide(io::EventLoop& loop, const Clock& clock, link::HoldClient& hold, IssuingOptions issuing,
-            proxylink::ProxyMapFds maps, proxylink::ProxyLink::Callbacks callbacks);
+            proxylink::ProxyMapFds maps, proxylink::ProxyLink::Callbacks callbacks,
+            std::function<void()> on_key);
 
   Result<void> start(const std::string& socket_path);
   void shut() noexcept { link_.shut(); }
@@ -35,6 +36,10 @@ class ProxySide {
   void request_stats() { link_.request_stats(); }
   // Does what is due: also after hold may have been restarted.
   void renew();
+
+  // Whether the pod's service account has a key that proxies are told of; `on_key` tells when it
+  // may have become true.
+  bool has_key(const model::Pod& pod) const;
 
   admin::ProxyState state() const;
   std::vector<model::Finding> findings() const;

@@ -77,10 +77,17 @@ void Reconciler::apply_until_settled() {
   bool moved = true;
   while (moved && apply()) {
     const compile::Rows& rows = parts_.rollout.applied();
-    moved = parts_.enrolment.attach_opened(rows);
+    moved = parts_.enrolment.attach_opened(
+        rows, [this](const std::string& uid) { return has_identity(uid); });
     moved |= parts_.enrolment.release_retired(
         [&](uint64_t netns_cookie) { return !has_pod_row(rows, netns_cookie); });
   }
+}
+
+bool Reconciler::has_identity(const std::string& uid) const {
+  const auto pod = std::find_if(snapshot_->pods.begin(), snapshot_->pods.end(),
+                                [&](const auto& entry) { return entry.second->meta.uid == uid; });
+  return pod != snapshot_->pods.end() && parts_.has_identity(*pod->second);
 }
 
 bool Reconciler::apply() {

@@ -33,6 +33,9 @@ class Reconciler {
     const pods::Sandboxes& sandboxes;
     // After each compile, before its rollout.
     std::function<void(const compile::Plan&)> on_compiled;
+    // Whether the pod's service account has a certificate to serve with. Without one a pod does not
+    // join: others would call it by mTLS, and the proxy has nothing to answer with.
+    std::function<bool(const model::Pod&)> has_identity;
   };
   // `facts`: node name, cookie, trust domain, root namespace; pods are filled in here.
   Reconciler(Parts parts, compile::NodeFacts facts);
@@ -63,6 +66,7 @@ class Reconciler {
   void select(std::vector<pods::WantedPod> wanted);
   void apply_until_settled();
   bool apply();
+  bool has_identity(const std::string& uid) const;
   void write_node_state();
   void note_error(Error error);
 

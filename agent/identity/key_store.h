@@ -42,6 +42,8 @@ class KeyStore final : private IdentityObserver {
   // Does everything that is due; returns when to be called again, nullopt when nothing is wanted.
   std::optional<MonotonicTime> run_due();
 
+  // A key and a certificate that are valid now.
+  bool has(const ServiceAccount& account) const { return store_.find(account) != nullptr; }
   std::vector<model::Finding> findings() const;
   std::vector<IdentityStatus> statuses() const { return store_.statuses(); }
   IdentityCounts counts() const { return store_.counts(); }

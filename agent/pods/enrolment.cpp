@@ -246,7 +246,7 @@ Result<void> Enrolment::attach(const Enrolled& pod) {
   return hooks_.attach_lookup(pod.facts.slot, pod.wanted.netns_path);
 }
 
-bool Enrolment::attach_opened(const compile::Rows& applied) {
+bool Enrolment::attach_opened(const compile::Rows& applied, const MayAttach& may_attach) {
   std::set<uint64_t> open;
   for (const auto& [row, value] : applied)
     if (row.map == compile::MapId::kAddress)
@@ -256,11 +256,12 @@ bool Enrolment::attach_opened(const compile::Rows& applied) {
   bool changed = false;
   for (auto entry = enrolled_.begin(); entry != enrolled_.end();) {
     Enrolled& pod = entry->second;
-    if (pod.attached || !open.contains(pod.facts.netns_cookie)) {
+    if (pod.attached || !open.contains(pod.facts.netns_cookie) || !may_attach(entry->first)) {
       ++entry;
       continue;
     }
     changed = true;
+    begin_grace(pod);
     if (auto attached = attach(pod); attached) {
       pod.attached = true;
       ++entry;
@@ -271,6 +272,12 @@ bool Enrolment::attach_opened(const compile::Rows& applied) {
     }
   }
   return changed;
+}
+
+// Others may send plaintext from now on for a while; a pod may have waited long to get here.
+void Enrolment::begin_grace(Enrolled& pod) {
+  pod.facts.grace_until_ns = nanoseconds(clock_.now() + options_.grace);
+  slots_.set(pod.facts.netns_cookie, pod.facts.grace_until_ns, pod.facts.host_ifindex);
 }
 
 bool Enrolment::give_up_joining(const Enrolled& pod) {

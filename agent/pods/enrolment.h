@@ -60,8 +60,10 @@ class Enrolment {
   bool reconcile(const std::vector<WantedPod>& wanted);
   // Tries failed pods again whose time has come. True: pods() or open_pods() changed.
   bool retry();
-  // Attaches the joining pods whose addresses are open in `applied`. True: pods() changed.
-  bool attach_opened(const compile::Rows& applied);
+  // Attaches the joining pods whose addresses are open in `applied`, if they may by now: until then
+  // they are as they were outside the mesh. True: pods() changed.
+  using MayAttach = std::function<bool(const std::string& uid)>;
+  bool attach_opened(const compile::Rows& applied, const MayAttach& may_attach);
   // Reads every pod's facts again and repairs hooks, listeners and a restarted hold. True: pods()
   // changed. Call it every few seconds.
   bool self_check();
@@ -112,6 +114,7 @@ class Enrolment {
   Result<Enrolled> enrol(const WantedPod& wanted);
   Result<void> refuse_shared_namespace(const Enrolled& pod) const;
   Result<void> attach(const Enrolled& pod);
+  void begin_grace(Enrolled& pod);
   bool give_up_joining(const Enrolled& pod);  // true: nothing is left of it
   void leave(const Enrolled& pod);
   void release_unused_slots();

@@ -77,7 +77,10 @@ TEST_F(EnrolmentInKernel, a_pod_enters_survives_holds_death_and_leaves_without_a
   ASSERT_TRUE(maps->put(
       MapId::kAddress, bytes_of(open),
       bytes_of(ks_address{enrolment.open_pods()[0].netns_cookie, 0, KS_ADDRESS_OPEN, 0})));
-  node_.inside([&] { EXPECT_TRUE(enrolment.attach_opened(*maps->read_all())); });
+  node_.inside([&] {
+    EXPECT_TRUE(
+        enrolment.attach_opened(*maps->read_all(), [](const std::string&) { return true; }));
+  });
   ASSERT_EQ(enrolment.pods().size(), 1U)
       << (enrolment.problems().empty() ? "" : enrolment.problems()[0].error.message());
   const compile::LocalPod pod = enrolment.pods()[0];

@@ -24,7 +24,8 @@ class PodStandingTest : public ::testing::Test {
       snapshot_.namespaces[ns_.meta.key] = std::make_shared<const model::Namespace>(ns_);
     if (has_pod_) snapshot_.pods[pod_.meta.key] = std::make_shared<const model::Pod>(pod_);
     return pod_standing({snapshot_, node_, refused_, problems_, node_error_, rollout_waits_for_,
-                         [this](const std::string&) { return state_; }},
+                         [this](const std::string&) { return state_; },
+                         [this](const model::Pod&) { return has_identity_; }},
                         {"shop", "web", asked_});
   }
 
@@ -39,12 +40,20 @@ class PodStandingTest : public ::testing::Test {
   std::vector<pods::EnrolmentProblem> problems_;
   std::optional<Error> node_error_;
   std::string rollout_waits_for_;
+  bool has_identity_ = true;
   model::PodState state_ = model::PodState::kJoining;
 };
 
 TEST_F(PodStandingTest, AReadyPodIsEnrolled) {
   state_ = model::PodState::kReady;
   EXPECT_EQ(look().state, State::kEnrolled);
+}
+
+TEST_F(PodStandingTest, OneWithoutACertificateSaysSo) {
+  has_identity_ = false;
+  pod_.service_account = "web";
+  EXPECT_EQ(look().state, State::kWaiting);
+  EXPECT_EQ(look().step, "no certificate yet for service account shop/web");
 }
 
 TEST_F(PodStandingTest, WhatIsNotLabelledNeedNotWait) {

@@ -58,9 +58,14 @@ class PodsSideTest : public testing::Test {
     snapshot.pods[pod.meta.key] = std::make_shared<const model::Pod>(pod);
   }
   StandingView view() const {
-    return {
-        snapshot, node, refused, {}, node_error, "", [this](const std::string&) {
-              return state; }};
+    return {snapshot,
+            node,
+            refused,
+            {},
+            node_error,
+            "",
+            [this](const std::string&) { return state; },
+            [](const model::Pod&) { return true; }};
   }
   void on_loop(std::function<void()> work) {
     std::promise<void> done;

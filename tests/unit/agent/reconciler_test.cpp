@@ -46,7 +46,8 @@ class ReconcilerTest : public ::testing::Test {
     facts.netns_cookie = kNode;
     reconciler_ = std::make_unique<Reconciler>(
         Reconciler::Parts{clock_, *enrolment_, *rollout_, *node_state_, *cutting_, sandboxes_,
-                          [](const compile::Plan&) {}},
+                          [](const compile::Plan&) {},
+                          [this](const model::Pod&) { return has_identity_; }},
         facts);
     enrolment_->recover(maps_.rows);
     cutting_->recover(maps_.rows);
@@ -85,6 +86,7 @@ class ReconcilerTest : public ::testing::Test {
   }
 
   std::string folder_;
+  bool has_identity_ = true;
   test::FakeClock clock_;
   pods::FakeHold hold_;
   pods::FakeHooks hooks_;
@@ -112,6 +114,30 @@ TEST_F(ReconcilerTest, APodsHooksAreAttachedBetweenItsOpenAddressAndItsRow) {
   EXPECT_THAT(order, ::testing::ElementsAre("open", "row", "local"));
   EXPECT_EQ(reconciler_->state_of("u1"), model::PodState::kReady);
   EXPECT_NE(node_state().find("state: ready"), std::string::npos) << node_state();
+}
+
+// On a cluster the CA's answer takes its time: other nodes called a pod by mTLS that had no
+// certificate to answer with.
+TEST_F(ReconcilerTest, APodIsAnnouncedReadyOnlyWithItsCertificate) {
+  has_identity_ = false;
+  reconciler_->reconcile(snapshot(true));
+  EXPECT_FALSE(has_pod_row());
+  EXPECT_EQ(address_flags(), KS_ADDRESS_OPEN);
+  EXPECT_TRUE(hooks_.lookups.empty());
+  EXPECT_NE(node_state().find("state: joining"), std::string::npos) << node_state();
+  has_identity_ = true;
+  reconciler_->reconcile();
+  EXPECT_TRUE(has_pod_row());
+  EXPECT_NE(node_state().find("state: ready"), std::string::npos) << node_state();
+}
+
+TEST_F(ReconcilerTest, APodOfAnEarlierAgentStaysInTheMeshWhileItsCertificateIsMissing) {
+  reconciler_->reconcile(snapshot(true));
+  start();
+  has_identity_ = false;
+  reconciler_->reconcile(snapshot(true));
+  EXPECT_TRUE(has_pod_row());
+  EXPECT_EQ(maps_.writes, 0u);
 }
 
 TEST_F(ReconcilerTest, AnUnchangedSnapshotWritesNothingAlsoAfterARestart) {

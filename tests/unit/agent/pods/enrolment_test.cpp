@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 
 #include "fake_pods.h"
@@ -35,7 +36,8 @@ class EnrolmentTest : public testing::Test {
       for (const IpAddress& address : pod.addresses)
         applied[{compile::MapId::kAddress, compile::bytes_of(address.raw())}] =
             compile::bytes_of(ks_address{pod.netns_cookie, 0, KS_ADDRESS_OPEN, 0});
-    return enrolment_.attach_opened(applied);
+    return enrolment_.attach_opened(
+        applied, [this](const std::string& uid) { return !without_identity_.contains(uid); });
   }
   bool settle(const std::vector<WantedPod>& pods) {
     const bool changed = enrolment_.reconcile(pods);
@@ -45,6 +47,7 @@ class EnrolmentTest : public testing::Test {
   const WantedPod a_ = wanted("a", "/ns/a");
   const WantedPod b_ = wanted("b", "/ns/b", "10.0.0.2");
   test::FakeClock clock_;
+  std::set<std::string> without_identity_;
   FakeHold hold_;
   FakeHooks hooks_;
   Enrolment enrolment_{hold_, hooks_, clock_};
@@ -128,11 +131,24 @@ TEST_F(EnrolmentTest, a_pod_that_cannot_be_attached_leaves_nothing_behind) {
 
 // With the hooks before the open addresses a joining pod refused every connection until its rows
 // were written.
+TEST_F(EnrolmentTest, a_joining_pod_waits_for_its_identity_and_its_grace_begins_after_that) {
+  without_identity_.insert("a");
+  settle({a_, b_});
+  ASSERT_EQ(enrolment_.pods().size(), 1U);
+  EXPECT_EQ(enrolment_.pods()[0].uid, "b");
+  EXPECT_EQ(enrolment_.open_pods().size(), 1U);
+  without_identity_.clear();
+  clock_.advance(seconds(100));
+  EXPECT_TRUE(open_and_attach());
+  ASSERT_EQ(enrolment_.pods().size(), 2U);
+  EXPECT_EQ(enrolment_.pods()[0].grace_until_ns, 3730ULL * 1000 * 1000 * 1000);
+}
+
 TEST_F(EnrolmentTest, a_joining_pod_gets_no_hooks_before_its_addresses_are_open) {
   EXPECT_TRUE(enrolment_.reconcile({a_}));
   EXPECT_THAT(enrolment_.pods(), IsEmpty());
   ASSERT_EQ(enrolment_.open_pods().size(), 1U);
-  EXPECT_FALSE(enrolment_.attach_opened({}));
+  EXPECT_FALSE(enrolment_.attach_opened({}, [](const std::string&) { return true; }));
   EXPECT_THAT(hooks_.calls, IsEmpty());
   EXPECT_TRUE(open_and_attach());
   EXPECT_EQ(enrolment_.pods().size(), 1U);
