@@ -88,11 +88,13 @@ class Mesh:
         return self._kubectl.exec(NAMESPACE, self.pod("agent", node), "keelsonctl", *arguments)
 
     def ctl_json(self, node, *arguments):
-        code, out = self.ctl(node, *arguments, "-o", "json")
+        command = ("exec", "-n", NAMESPACE, self.pod("agent", node), "--", "keelsonctl", *arguments, "-o", "json")
+        code, out, err = self._kubectl.attempt(*command)
         try:
             return json.loads(out)
         except ValueError:
-            raise Trouble(f"keelsonctl {' '.join(arguments)} on {node} says no JSON (status {code}): {out}") from None
+            said = f"status {code}: {out}{err}".strip()
+            raise Trouble(f"keelsonctl {' '.join(arguments)} on {node} says no JSON, {said}") from None
 
     def status(self, node):
         return self.ctl_json(node, "status")

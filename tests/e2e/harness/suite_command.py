@@ -72,6 +72,12 @@ def play_all(options):
     return 0 if is_good else 1
 
 
+def has_account(cluster, namespace):
+    """Until then no pod of it can be made; it takes longer after an outage of the API server."""
+    code, _, err = cluster.kubectl.attempt("-n", namespace, "get", "serviceaccount", "default")
+    return code == 0, err.strip()
+
+
 def bring_up(cluster, options):
     if options.keep and cluster.is_up:
         if (running := cluster.settings["cgroups"]) != options.cgroups:
@@ -92,6 +98,7 @@ def play_one(options):
     # An earlier one that failed left its own.
     cluster.kubectl("delete", "namespace", run.namespace, "--ignore-not-found", "--wait")
     cluster.kubectl("create", "namespace", run.namespace)
+    run.eventually("the namespace has its service account", lambda: has_account(cluster, run.namespace), 60)
     status = 0
     try:
         scenario.load(options.only).run(run)

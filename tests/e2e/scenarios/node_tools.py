@@ -36,4 +36,5 @@ def named_fields(scenario, mesh, name):
     dump = ("bpftool", "-j", "map", "dump", "pinned", f"{PINS}/{name}")
     code, output = scenario.kubectl.exec(NAMESPACE, mesh.pod("agent", "node1"), *dump)
     entries = json.loads(output) if code == 0 else []
-    return all(isinstance(entry.get("formatted", {}).get("value"), dict) for entry in entries) and entries
+    has_names = all(isinstance(entry.get("formatted", {}).get("value"), dict) for entry in entries)
+    return entries if has_names else []

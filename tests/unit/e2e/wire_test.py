@@ -42,11 +42,13 @@ class FailuresTest(unittest.TestCase):
         self.assertEqual({}, load.failures(self.REPORT))
 
     def test_a_lost_request_and_a_bad_status_are(self):
-        self.assertEqual({"reset": 1, "status": {"200": 10}},
+        self.assertEqual({"errors": {"reset": 1}, "status": {"200": 10}},
                          load.failures({**self.REPORT, "requests": 11, "errors": {"reset": 1, "timeout": 0}}))
-        self.assertEqual({"status": {"200": 9, "503": 1}},
+        self.assertEqual({"errors": {}, "status": {"200": 9, "503": 1}},
                          load.failures({**self.REPORT, "ok": 9, "status": {"200": 9, "503": 1}}))
-        self.assertEqual({"reset": 1}, load.failures({**self.REPORT, "errors": {"reset": 1, "timeout": 0}}))
+
+    def test_a_kept_connection_that_ends_between_requests_is_none(self):
+        self.assertEqual({}, load.failures({**self.REPORT, "errors": {"reset": 1, "timeout": 0}}))
 
 
 if __name__ == "__main__":
