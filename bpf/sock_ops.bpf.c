@@ -34,6 +34,7 @@ static __always_inline void on_connecting_side(struct bpf_sock_ops* ctx, __u32 o
     if (tuple_delete(&key)) flow_count(KS_REASON_tuple_closed);
   } else {
     tuple_write(&key, pending);
+    if (pending->kind == KS_KIND_DIRECT) tuple_note_attempt(&key);
     bpf_sock_ops_cb_flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG);
   }
 }
@@ -75,6 +76,8 @@ static __always_inline void on_established(struct bpf_sock_ops* ctx) {
   asm volatile("" : "+r"(ours));
 
   struct ks_attestation* tuple = bpf_map_lookup_elem(&ks_tuple, &key);
+  /* That of a moved connection stays until its client closes: the key below is not its own. */
+  if (!tuple) tuple = tuple_of_moved(&key);
   if (!tuple && !ours) return; /* an application's own business: loopback, plaintext */
   struct ks_attestation* record =
       bpf_sk_storage_get(&ks_socket, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);

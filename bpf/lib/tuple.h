@@ -63,6 +63,29 @@ static __always_inline void tuple_write(const struct ks_tuple_key* key,
   pending->reserved = 0;
 }
 
+/* NAT of the node changes the source port of a connection when its reply would be that of another
+ * one: of one that went through a Service's virtual address, before its pod was enrolled, and is
+ * still in conntrack. The receiver then finds no tuple. It takes the last attempt
+ * of the same source at the same endpoint, if that is still waiting: a tuple that was used is gone,
+ * so that a finished connection's is as little good here as by its own port. */
+static __always_inline void tuple_note_attempt(const struct ks_tuple_key* key) {
+  struct ks_tuple_key endpoint = *key;
+  __u32 port = key->source_port;
+  endpoint.source_port = 0;
+  bpf_map_update_elem(&ks_attempt, &endpoint, &port, BPF_ANY);
+}
+
+static __always_inline struct ks_attestation* tuple_of_moved(const struct ks_tuple_key* key) {
+  struct ks_tuple_key sent = *key;
+  sent.source_port = 0;
+  __u32* port = bpf_map_lookup_elem(&ks_attempt, &sent);
+  if (!port) return 0;
+  sent.source_port = (__u16)*port;
+  struct ks_attestation* tuple = bpf_map_lookup_elem(&ks_tuple, &sent);
+  if (!tuple || tuple->kind != KS_KIND_DIRECT) return 0;
+  return tuple;
+}
+
 /* The SYN is sent again: the receiver's accept queue may be full, the attempt lives. */
 static __always_inline void tuple_refresh(const struct ks_tuple_key* key) {
   struct ks_attestation* row = bpf_map_lookup_elem(&ks_tuple, key);

@@ -150,6 +150,35 @@ TEST_P(Inbound, AnAttestationCannotBeUsedASecondTime) {
   EXPECT_FALSE(is_readable(app.get()));
 }
 
+// A node's NAT gives a connection another source port when an older one, which went through a
+// Service's virtual address, is still in conntrack: one of a hundred connections was refused as
+// unattested when a namespace under load was enrolled.
+TEST_P(Inbound, AConnectionWhoseSourcePortIsChangedOnItsWayIsStillItsOwn) {
+  const Fd app = lab_->listen(kPodB, family(), 8080);
+  const std::string table = family() == AF_INET ? "ip moved" : "ip6 moved";
+  const std::string source = PodLab::ip(kPodA, family()).to_string();
+  const std::string moved = (family() == AF_INET ? source : "[" + source + "]") + ":50001";
+  lab_->shell(kPodB, "nft add table " + table + "; nft add chain " + table +
+                         " in \"{ type nat hook input priority 100; }\"; nft add rule " + table +
+                         " in tcp dport 8080 snat to " + moved);
+  Fd client = lab_->socket(kPodA, family());
+  const int dialled = dial(client, of(kPodB, 8080));
+  Endpoint shown;
+  Fd accepted = dialled == 0 ? accept_from(app.get(), &shown) : Fd();
+  const auto record = accepted ? record_of(accepted) : std::nullopt;
+  const linger abort{1, 0};
+  setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+  client.reset();
+  accepted.reset();
+  lab_->shell(kPodB, "nft delete table " + table);
+  EXPECT_EQ(dialled, 0);
+  EXPECT_EQ(shown.port, 50001);
+  ASSERT_TRUE(record);
+  EXPECT_EQ(record->source_pod, lab_->cookie(kPodA));
+  EXPECT_EQ(programs_->size("ks_tuple"), 0u) << "it went with its client";
+  EXPECT_EQ(budget_of(kPodA), 0u);
+}
+
 TEST_P(Inbound, AnAttestationForAnotherPodIsRefused) {
   const Fd app = lab_->listen(kPodB, family(), 8080);
   ks_tuple_key key{};

@@ -105,6 +105,11 @@ class LookupDecision : public testing::Test {
                    ks_tuple_key{kPod, ip(source).raw(), ip(own).raw(), source_port, port, 0}, row);
   }
 
+  void attempt(const char* source, uint16_t source_port, const char* own, uint16_t port) {
+    programs_->put("ks_attempt", ks_tuple_key{kPod, ip(source).raw(), ip(own).raw(), 0, port, 0},
+                   uint32_t{source_port});
+  }
+
   Answer decide(const char* source, uint16_t source_port, const char* own, uint16_t port,
                 int protocol = IPPROTO_TCP) {
     bpf_sk_lookup context{};
@@ -207,6 +212,17 @@ TEST_F(LookupDecision, ATupleFitsItsFourTupleOnly) {
   attest("10.1.0.3", 40000, "10.1.0.2", 80, KS_KIND_SELF);
   EXPECT_EQ(decide("10.1.0.3", 40001, "10.1.0.2", 80), drop(KS_REASON_unattested));
   EXPECT_EQ(decide("10.1.0.3", 40000, "10.1.0.2", 81), drop(KS_REASON_unattested));
+}
+
+TEST_F(LookupDecision, AChangedSourcePortIsMatchedByTheLastAttemptThatStillWaits) {
+  attempt("10.1.0.3", 40000, "10.1.0.2", 80);
+  EXPECT_EQ(decide("10.1.0.3", 50001, "10.1.0.2", 80), drop(KS_REASON_unattested)) << "used up";
+  attest("10.1.0.3", 40000, "10.1.0.2", 80, KS_KIND_DIRECT);
+  EXPECT_EQ(decide("10.1.0.3", 50001, "10.1.0.2", 80), pass(KS_REASON_none));
+  EXPECT_EQ(decide("10.1.0.3", 50001, "10.1.0.2", 81), drop(KS_REASON_unattested));
+  EXPECT_EQ(decide("10.2.0.4", 50001, "10.1.0.2", 80), drop(KS_REASON_unattested));
+  attest("10.1.0.3", 40000, "10.1.0.2", 80, KS_KIND_DELIVER);
+  EXPECT_EQ(decide("10.1.0.3", 50001, "10.1.0.2", 80), drop(KS_REASON_unattested));
 }
 
 TEST_F(LookupDecision, HbonePortGoesToTheListenerOfItsFamily) {

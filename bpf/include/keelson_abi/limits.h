@@ -17,6 +17,8 @@
 #define KS_PORTS_MAX 65536
 /* Connections in handshake, node-wide. Full: the receiver refuses, `tuple_map_full`. */
 #define KS_TUPLES_MAX 65536
+/* Pairs of a source and an endpoint whose last direct attempt is remembered. */
+#define KS_ATTEMPTS_MAX 4096
 /* Connections in handshake, one pod. More: EPERM at connect, `tuple_budget`. */
 #define KS_TUPLES_PER_POD_MAX 16384
 /* Policy sets, and rows of the class tables of all sets together. */
