@@ -43,7 +43,7 @@ class Prometheus:
     def __init__(self, layout):
         self._inside = ["ip", "netns", "exec", layout.control_plane.netns]
         self._url = f"http://{layout.control_plane.ip}:{PORT}"
-        self._layout = layout
+        self._layout, self._process = layout, None
 
     @contextlib.contextmanager
     def running(self):
@@ -53,6 +53,7 @@ class Prometheus:
             command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
                        f"--web.listen-address={self._layout.control_plane.ip}:{PORT}"]
             with subprocess.Popen([*self._inside, *command], stdout=log, stderr=log) as process:
+                self._process = process
                 try:
                     yield self
                 finally:
@@ -60,6 +61,8 @@ class Prometheus:
 
     def ask(self, query):
         """The result vector: [{"metric": {...}, "value": [time, text]}]."""
+        if (code := self._process.poll()) is not None:
+            raise ChildProcessError(f"prometheus ended with status {code}: is it installed? make e2e")
         url = f"{self._url}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
         answer = json.loads(run(*self._inside, "curl", "-sS", "-m", "5", url))
         if answer["status"] != "success":

@@ -95,8 +95,10 @@ def play_one(options):
     progress = Progress(options.only)
     cluster = Cluster(Layout(options.name), progress, is_unified=options.cgroups == "unified")
     run = scenario.Scenario(options.only, cluster, progress)
-    # An earlier one that failed left its own.
-    cluster.kubectl("delete", "namespace", run.namespace, "--ignore-not-found", "--wait")
+    # Earlier ones that failed left theirs, with pods that go on.
+    left = cluster.kubectl("get", "namespaces", "-o", "name").split()
+    left = [name.partition("/")[2] for name in left if name.startswith("namespace/" + scenario.namespace_of(""))]
+    cluster.kubectl("delete", "namespace", "--ignore-not-found", "--wait", run.namespace, *left)
     cluster.kubectl("create", "namespace", run.namespace)
     run.eventually("the namespace has its service account", lambda: has_account(cluster, run.namespace), 60)
     status = 0
