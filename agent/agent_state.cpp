@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "datapath/kernel_check.h"
+#include "datapath/neighbours.h"
 #include "keelson_version.h"
 
 namespace keelson {
@@ -138,10 +139,21 @@ admin::RolloutState AgentState::rollout_state() const {
   return state;
 }
 
+std::vector<datapath::KernelCheck> AgentState::neighbours() const {
+  const auto programs = datapath::programs_at_root();
+  const auto links = parts_.kernel.links();
+  if (!programs || !links) return {};  // what keeps us from reading shows in the checks before it
+  std::vector<uint32_t> ours;
+  for (const auto& link : *links) ours.push_back(link.program_id);
+  return datapath::judge_neighbours(*programs, ours);
+}
+
 std::vector<admin::Check> AgentState::checks() const {
   std::vector<admin::Check> checks;
   for (const auto& check : datapath::check_kernel(pin_dir_))
     checks.push_back({"kernel", check.name, check_result(check.level), check.text, check.hint});
+  for (const auto& check : neighbours())
+    checks.push_back({"node", check.name, check_result(check.level), check.text, check.hint});
   for (const auto& task : parts_.readiness.tasks())
     checks.push_back({"agent", task.name,
                       task.done ? admin::CheckResult::kOk : admin::CheckResult::kError, task.detail,

@@ -9,6 +9,8 @@
 #include "admin/admin_state.h"
 #include "base/clock.h"
 #include "datapath/counters.h"
+#include "datapath/inventory.h"
+#include "datapath/kernel_check.h"
 #include "link/hold_client.h"
 #include "model/store.h"
 #include "pods/enrolment.h"
@@ -36,6 +38,7 @@ class AgentState final : public admin::AdminState {
     const SourceSide& source;
     const StatusSide& status;
     const admin::Readiness& readiness;
+    const datapath::Inventory& kernel;
   };
   AgentState(Parts parts, std::string pin_dir);
 
@@ -45,10 +48,12 @@ class AgentState final : public admin::AdminState {
   admin::LiveState live() const override;
   const admin::Readiness& readiness() const override { return parts_.readiness; }
   std::vector<admin::Check> checks() const override;
+  const datapath::Inventory& kernel() const override { return parts_.kernel; }
 
  private:
   std::vector<admin::Enrolment> enrolments() const;
   admin::RolloutState rollout_state() const;
+  std::vector<datapath::KernelCheck> neighbours() const;
 
   Parts parts_;
   std::string pin_dir_;

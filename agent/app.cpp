@@ -13,6 +13,7 @@
 #include "cutting.h"
 #include "datapath/counters.h"
 #include "datapath/events.h"
+#include "datapath/kernel_inventory.h"
 #include "datapath/kernel_maps.h"
 #include "datapath/loader.h"
 #include "io/event_loop.h"
@@ -117,8 +118,9 @@ class App::Parts {
         readiness_({admin::kTaskKernelAttached, admin::kTaskSourceRead, admin::kTaskHoldConnected,
                     admin::kTaskFirstRollout, admin::kTaskFilesKnown}),
         flows_(clock_, options.node_name, {}),
+        kernel_(*loader_, maps_),
         state_({clock_, store_, reconciler_, enrolment_, rollout_, counters_, hold_, proxies_,
-                pods_side_, source_, status_, readiness_},
+                pods_side_, source_, status_, readiness_, kernel_},
                options.pin_dir),
         api_(state_, flows_),
         server_(loop_, api_),
@@ -355,6 +357,7 @@ class App::Parts {
   PodsSide pods_side_;
   admin::Readiness readiness_;
   admin::FlowLog flows_;
+  datapath::KernelInventory kernel_;
   AgentState state_;
   admin::Api api_;
   serving::HttpServer server_;

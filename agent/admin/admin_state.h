@@ -16,6 +16,7 @@
 #include "base/reason.h"
 #include "compile/facts.h"
 #include "compile/plan.h"
+#include "datapath/inventory.h"
 #include "model/snapshot.h"
 
 namespace keelson::admin {
@@ -128,6 +129,7 @@ class AdminState {
   virtual LiveState live() const = 0;
   virtual const Readiness& readiness() const = 0;
   virtual std::vector<Check> checks() const = 0;
+  virtual const datapath::Inventory& kernel() const = 0;
 };
 
 }  // namespace keelson::admin

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "admin/kernel_views.h"
 #include "admin/metrics.h"
 #include "admin/peer_policy.h"
 #include "admin/views.h"
@@ -81,9 +82,11 @@ Response Api::handle_owner(const Request& request) {
   if (request.path == "/v1/observe") return observe(request);
   if (request.path == "/v1/check") return json(checks_json(state_.checks()));
   if (request.path == "/v1/why") return why_answer(request);
+  if (request.path.starts_with("/v1/bpf/")) return kernel_answer(request);
   const Look look(state_);
   if (request.path == "/v1/version") return json(version_json(look.view));
-  if (request.path == "/v1/status") return json(status_json(look.view, state_.readiness()));
+  if (request.path == "/v1/status")
+    return json(status_json(look.view, state_.readiness(), flows_.edges()));
   if (request.path == "/v1/config/workloads") return json(workloads_json(look.view));
   if (request.path == "/v1/config/services") return json(services_json(look.view));
   if (request.path == "/v1/config/routes") return json(routes_json(look.view));
@@ -124,6 +127,35 @@ Response Api::why_answer(const Request& request) const {
   const Look look(state_);
   const auto recent = flows_.between(question.from, question.to, kRecentMax);
   return json(why_json(why(look.view, question, peer_policy(look.view), recent)));
+}
+
+Response Api::kernel_answer(const Request& request) const {
+  const Look look(state_);
+  const datapath::Inventory& kernel = state_.kernel();
+  const std::string noun = request.path.substr(std::string_view("/v1/bpf/").size());
+  const auto text_of = [&]() -> Result<std::string> {
+    if (noun == "maps") {
+      KS_ASSIGN(const auto maps, kernel.maps());
+      return maps_json(maps);
+    }
+    if (noun == "rows") {
+      const std::string map = parameter(request, "map");
+      KS_ASSIGN(const auto rows, kernel.rows(map));
+      return rows_json(look.view, map, rows);
+    }
+    if (noun != "programs" && noun != "links")
+      return fail(Reason::not_found, ErrorSource::kDownstream, "no such path: " + request.path);
+    KS_ASSIGN(const auto programs, kernel.programs());
+    KS_ASSIGN(const auto links, kernel.links());
+    return noun == "links" ? links_json(look.view, programs, links)
+                           : programs_json(programs, links);
+  };
+  auto answer = text_of();
+  if (answer) return json(std::move(*answer));
+  const bool unknown = answer.error().reason == Reason::not_found;
+  return problem(unknown ? 404 : 500, answer.error().reason,
+                 unknown ? answer.error().context : answer.error().message(),
+                 "keelsonctl bpf maps");
 }
 
 Response Api::observe(const Request& request) {

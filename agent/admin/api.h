@@ -1,7 +1,8 @@
 // Api: routes admin requests to the views. On the Unix socket everything, on loopback TCP only
 // /metrics, /healthz and /readyz. Agent loop only; keeps no state of its own.
 //
-//   GET /v1/status /v1/version /v1/check /v1/config/{workloads,services,policies}
+//   GET /v1/status /v1/version /v1/check /v1/config/{workloads,services,routes,policies}
+//   GET /v1/bpf/{programs,links,maps} /v1/bpf/rows?map=ks_pod
 //   GET /v1/why?from=NS/POD&to=NS/NAME[&port=N]
 //   GET /v1/observe?[last=N][&follow=1][&from=..][&to=..][&verdict=allowed|denied][&reason=..]
 //       one flow_json() a line (application/x-ndjson); {"lost":N} where a slow reader missed some
@@ -31,6 +32,7 @@ class Api final : public serving::Handler {
   Response metrics() const;
   Response ready() const;
   Response why_answer(const Request& request) const;
+  Response kernel_answer(const Request& request) const;
   Response observe(const Request& request);
 
   const AdminState& state_;

@@ -253,6 +253,7 @@ void FlowLog::add(const config::Denials& denials) {
 
 void FlowLog::add(std::shared_ptr<const Flow> flow) {
   ++flows_seen_;
+  edges_.add(*flow);
   ring_.push_back(flow);
   if (ring_.size() > options_.ring_flows) ring_.pop_front();
   for (Reader* reader : readers_) reader->offer(flow);

@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "admin/edges.h"
 #include "base/clock.h"
 #include "base/ip_address.h"
 #include "compile/plan.h"
@@ -92,6 +93,7 @@ class FlowLog {
   // Recorded flows from one pod to one pod or Service, oldest first, at most the newest `max`.
   std::vector<Flow> between(std::string_view from, std::string_view to, size_t max) const;
 
+  const Edges& edges() const noexcept { return edges_; }
   uint64_t slow_reader_lost() const noexcept { return slow_reader_lost_; }
   uint64_t flows_seen() const noexcept { return flows_seen_; }
   size_t readers() const noexcept { return readers_.size(); }
@@ -107,6 +109,7 @@ class FlowLog {
   std::shared_ptr<const model::Snapshot> snapshot_;  // set: names_.pod_by_address is stale
   FlowNames names_;
   std::deque<std::shared_ptr<const Flow>> ring_;
+  Edges edges_;
   std::vector<Reader*> readers_;
   uint64_t slow_reader_lost_ = 0;
   uint64_t flows_seen_ = 0;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "admin/json_text.h"
+#include "base/utc_text.h"
 
 namespace keelson::admin {
 namespace {
@@ -215,6 +216,20 @@ void add_workloads(Json& status, const MeshView& view) {
   status["workloads"] = std::move(workloads);
 }
 
+Json edges_json(const Edges& edges) {
+  Json list = Json::array();
+  for (const Edge& edge : edges.recent(kEdgesShownMax))
+    list.push_back({{"from", edge.from},
+                    {"to", edge.to},
+                    {"paths", edge.transport_names()},
+                    {"allowed", edge.allowed},
+                    {"denied", edge.denied},
+                    {"reason", edge.reason},
+                    {"first_seen", utc_text(edge.first_seen)},
+                    {"last_seen", utc_text(edge.last_seen)}});
+  return list;
+}
+
 Json proxy_outcomes(const ProxyCounters& proxy) {
   Json outcomes = Json::array();
   for (const auto& [reason, count] : proxy.reasons)
@@ -231,7 +246,7 @@ std::string version_json(const MeshView& view) {
                         {"node", view.facts.node_name}});
 }
 
-std::string status_json(const MeshView& view, const Readiness& readiness) {
+std::string status_json(const MeshView& view, const Readiness& readiness, const Edges& edges) {
   const LiveState& live = view.live;
   Json missing = Json::array();
   for (const auto& task : readiness.missing())
@@ -263,6 +278,8 @@ std::string status_json(const MeshView& view, const Readiness& readiness) {
   status["objects"] = objects_json(view.snapshot);
   status["connections"] = counters_json(live.counters, 1, 49);
   status["refusals"] = counters_json(live.counters, 50, 99);
+  status["edges_known"] = edges.size();
+  status["edges"] = edges_json(edges);
   status["events_lost"] = live.events_lost;
   status["findings"] = findings_json(view);
   return json_text(status);

@@ -11,8 +11,10 @@
 //                pods:{local, meshed, ready, refused}, workloads:[{pod, state, reason, detail}],
 //                objects:{namespaces, pods, services, endpoint_slices, authorization_policies,
 //                peer_authentications, http_routes, node_states}, connections:[{reason, count}],
-//                refusals:[{reason, count}], events_lost, findings:[{severity, reason, file, line,
-//                object, message, fix}]}
+//                refusals:[{reason, count}], edges_known, edges:[{from, to,
+//                paths:[direct|mtls|proxy| plain], allowed, denied, reason, first_seen,
+//                last_seen}], events_lost, findings:[{severity, reason, file, line, object,
+//                message, fix}]}; edges: the kEdgesShownMax that were seen last
 // /v1/config/workloads {generation, workloads:[{namespace, name, node, local, service_account,
 //                identity, addresses, ready, state, reason, detail, mode, policies:[name], slot,
 //                netns_cookie, capture_ports}]}
@@ -33,13 +35,15 @@
 #include <string>
 #include <vector>
 
+#include "admin/edges.h"
 #include "admin/mesh_view.h"
 #include "admin/why.h"
 
 namespace keelson::admin {
 
 std::string version_json(const MeshView& view);
-std::string status_json(const MeshView& view, const Readiness& readiness);
+inline constexpr size_t kEdgesShownMax = 20;
+std::string status_json(const MeshView& view, const Readiness& readiness, const Edges& edges);
 std::string workloads_json(const MeshView& view);
 std::string services_json(const MeshView& view);
 std::string routes_json(const MeshView& view);  // route_views.cpp

@@ -169,6 +169,12 @@ KernelCheck check_sock_destroy() {
 std::vector<KernelCheck> check_kernel(const std::string& pin_dir) {
   std::vector<KernelCheck> checks = {check_release(), check_btf(), check_bpffs(pin_dir),
                                      check_cgroup(), check_capabilities()};
+  for (KernelCheck& check : probe_kernel()) checks.push_back(std::move(check));
+  return checks;
+}
+
+std::vector<KernelCheck> probe_kernel() {
+  std::vector<KernelCheck> checks;
   check_programs(checks);
   check_maps(checks);
   checks.push_back(check_tcx());

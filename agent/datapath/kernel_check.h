@@ -18,5 +18,8 @@ struct KernelCheck {
 };
 
 std::vector<KernelCheck> check_kernel(const std::string& pin_dir);
+// The part that asks the kernel itself: program and map types, links, cutting. Needs CAP_BPF and
+// CAP_NET_ADMIN: without them everything seems to be missing.
+std::vector<KernelCheck> probe_kernel();
 
 }  // namespace keelson::datapath

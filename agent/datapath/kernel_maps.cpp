@@ -128,6 +128,19 @@ Result<compile::Rows> KernelMaps::read_all() {
   return rows;
 }
 
+Result<compile::Rows> KernelMaps::read(std::string_view name) const {
+  std::string names;
+  for (size_t i = 0; i < compile::kMapIds; ++i) {
+    names += (i == 0 ? "" : ", ") + std::string(kShapes[i].name);
+    if (name != kShapes[i].name) continue;
+    compile::Rows rows;
+    KS_TRY(read_map(static_cast<compile::MapId>(i), rows));
+    return rows;
+  }
+  return fail(Reason::not_found, ErrorSource::kInternal,
+              std::string(name) + " is no configuration map: " + names);
+}
+
 Result<void> KernelMaps::read_map(compile::MapId map, compile::Rows& rows) const {
   const MapShape& shape = shape_of(map);
   auto read = for_each_row(maps_[static_cast<size_t>(map)], shape.key_bytes, shape.value_bytes,

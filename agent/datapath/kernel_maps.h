@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "base/fd.h"
 #include "datapath/pins.h"
@@ -25,6 +26,8 @@ class KernelMaps final : public rollout::MapWriter {
   Result<void> put(compile::MapId map, std::string_view key, std::string_view value) override;
   Result<void> erase(compile::MapId map, std::string_view key) override;
   Result<compile::Rows> read_all() override;
+  // Of one map. Error: not_found, with the names that there are.
+  Result<compile::Rows> read(std::string_view name) const;
 
   uint64_t writes() const noexcept { return writes_; }  // puts and erases that changed the kernel
 

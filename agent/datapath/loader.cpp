@@ -227,6 +227,16 @@ Result<uint64_t> Loader::sweep_tuples(uint64_t not_after_ns) {
   return argument.removed;
 }
 
+std::vector<int> Loader::programs() const {
+  std::vector<int> fds;
+  for (const bpf_object* object : {programs_->sock_addr->obj, programs_->sock_ops->obj,
+                                   programs_->sk_lookup->obj, programs_->source_check->obj}) {
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, object) fds.push_back(bpf_program__fd(program));
+  }
+  return fds;
+}
+
 int Loader::tag_map() const noexcept {
   return bpf_map__fd(programs_->sock_ops->maps.ks_tag);
 }

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -35,6 +36,8 @@ class Loader final : public PodHooks {
   Result<uint64_t> sweep_tuples(uint64_t not_after_ns);
   const Pins& pins() const noexcept { return pins_; }
   bool uses_tcx() const noexcept { return tcx_; }
+  // Descriptors of all that it loaded; they stay its own.
+  std::vector<int> programs() const;
 
   int tag_map() const noexcept override;
   Result<void> install_listeners(uint32_t slot, const SlotListeners& listeners) override;

@@ -78,9 +78,14 @@ Result<void> detach_clsact(uint32_t ifindex) {
 }
 
 bool clsact_attached(uint32_t ifindex) {
+  return clsact_program(ifindex).has_value();
+}
+
+std::optional<uint32_t> clsact_program(uint32_t ifindex) {
   const bpf_tc_hook hook = ingress_of(ifindex);
   bpf_tc_opts options = our_filter();
-  return bpf_tc_query(&hook, &options) == 0;
+  if (bpf_tc_query(&hook, &options) != 0) return std::nullopt;
+  return options.prog_id;
 }
 
 }  // namespace keelson::datapath

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "base/result.h"
 
@@ -16,5 +17,6 @@ int create_tcx_link(int program, uint32_t ifindex);
 Result<void> attach_clsact(int program, uint32_t ifindex);  // replaces our own filter
 Result<void> detach_clsact(uint32_t ifindex);               // nothing there is no error
 bool clsact_attached(uint32_t ifindex);
+std::optional<uint32_t> clsact_program(uint32_t ifindex);  // id of the program in our filter
 
 }  // namespace keelson::datapath

@@ -21,6 +21,7 @@
 #include "datapath/cutter.h"
 #include "datapath/events.h"
 #include "datapath/kernel_check.h"
+#include "datapath/kernel_inventory.h"
 #include "datapath/kernel_maps.h"
 #include "datapath/loader.h"
 #include "datapath/tc_filter.h"
@@ -146,6 +147,37 @@ TEST_F(Datapath, a_restart_updates_every_link_in_place_and_adds_none) {
   EXPECT_EQ(second->pins().list("link_").size(), 5U);
   ASSERT_TRUE(second->detach_all());
   for (const bpf_attach_type hook : kNodeHooks) EXPECT_TRUE(programs_at(cgroup_, hook).empty());
+}
+
+TEST_F(Datapath, the_inventory_names_programs_and_where_they_hang) {
+  auto loader = load();
+  auto maps = KernelMaps::open(loader->pins());
+  ASSERT_TRUE(maps);
+  ASSERT_TRUE(loader->attach_node());
+  ASSERT_TRUE(loader->attach_lookup(3, pod_.path()));
+  const datapath::KernelInventory kernel(*loader, *maps);
+  const auto programs = kernel.programs();
+  const auto links = kernel.links();
+  ASSERT_TRUE(programs && links);
+  std::map<uint32_t, std::string> names;
+  for (const auto& program : programs->list) {
+    names[program.id] = program.name;
+    EXPECT_GT(program.memory_bytes, 0U) << program.name;
+  }
+  std::map<std::string, std::string> seen;  // "pin" -> "program at hook"
+  for (const auto& link : *links) {
+    seen[link.pin] = names[link.program_id] + " at " + link.hook;
+    EXPECT_NE(link.target, 0U) << link.pin;
+    EXPECT_NE(link.id, 0U) << link.pin;
+  }
+  EXPECT_EQ(seen,
+            (std::map<std::string, std::string>{{"link_connect4", "ks_connect4 at connect4"},
+                                                {"link_connect6", "ks_connect6 at connect6"},
+                                                {"link_getpeer4", "ks_getpeer4 at getpeername4"},
+                                                {"link_getpeer6", "ks_getpeer6 at getpeername6"},
+                                                {"link_sockops", "ks_sockops at sock_ops"},
+                                                {"lookup_3", "ks_sk_lookup at sk_lookup"}}));
+  ASSERT_TRUE(loader->detach_all());
 }
 
 TEST_F(Datapath, a_link_whose_namespace_is_gone_is_unlinked_at_the_next_start) {
@@ -296,13 +328,23 @@ TEST_F(Datapath, rows_written_are_the_rows_read_in_every_map) {
   ASSERT_TRUE(read) << read.error().message();
   EXPECT_EQ(*read, rows);
 
-  const auto counters = Counters::open(loader->pins());
-  ASSERT_TRUE(counters);
-  const auto occupancy = counters->occupancy();
-  ASSERT_TRUE(occupancy);
-  for (const datapath::MapOccupancy& map : *occupancy) {
-    EXPECT_TRUE(map.name != "ks_address" || map.entries == 5000U);
-  }
+  const auto kept = datapath::KernelInventory(*loader, *maps).maps();
+  ASSERT_TRUE(kept) << kept.error().message();
+  const auto entries_of = [&](std::string_view name) -> std::optional<uint64_t> {
+    for (const auto& map : *kept)
+      if (map.name == name) return map.entries;
+    return std::nullopt;
+  };
+  EXPECT_EQ(entries_of("ks_address"), 5000U);
+  EXPECT_EQ(entries_of("ks_class_addr"), 3000U);
+  EXPECT_EQ(entries_of("ks_listener"), 0U);
+  EXPECT_FALSE(entries_of("ks_socket")) << "socket storage has no iterator";
+  const auto pods = maps->read("ks_pod");
+  ASSERT_TRUE(pods);
+  EXPECT_EQ(pods->size(), 1U);
+  const auto none = maps->read("ks_tuple");
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().reason, Reason::not_found);
 
   for (const auto& [row, value] : rows) ASSERT_TRUE(maps->erase(row.map, row.key));
   EXPECT_TRUE(maps->erase(MapId::kPod, bytes_of(uint64_t{5}))) << "not there is no error";

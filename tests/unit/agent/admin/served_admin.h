@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "admin/api.h"
+#include "made_up_kernel.h"
 #include "mesh_fixture.h"
 #include "serving/http_server.h"
 
@@ -31,8 +32,10 @@ class FixtureState final : public AdminState {
   LiveState live() const override { return mesh.live; }
   const Readiness& readiness() const override { return tasks; }
   std::vector<Check> checks() const override { return check_list; }
+  const datapath::Inventory& kernel() const override { return made_up_kernel; }
 
   MeshFixture mesh;
+  MadeUpKernel made_up_kernel;
   Readiness tasks{{kTaskSourceRead, kTaskHoldConnected}};
   std::vector<Check> check_list{{"kernel", "kernel has BTF", CheckResult::kOk, "yes", ""}};
 };

@@ -31,7 +31,14 @@ TEST(Views, StatusSaysGenerationsPodsCountersAndFindings) {
                                 "did you mean 'from'?"});
   Readiness readiness({kTaskSourceRead, kTaskHoldConnected});
   readiness.mark_done(kTaskSourceRead);
-  const Json status = Json::parse(status_json(mesh.look(), readiness));
+  Edges edges;
+  Flow seen;
+  seen.from = "shop/web-1";
+  seen.service = "shop/pay";
+  seen.path = "direct";
+  seen.allowed = true;
+  edges.add(seen);
+  const Json status = Json::parse(status_json(mesh.look(), readiness, edges));
   EXPECT_EQ(status["node"], "n1");
   EXPECT_EQ(status["ready"], false);
   EXPECT_EQ(status["missing"],
@@ -40,6 +47,10 @@ TEST(Views, StatusSaysGenerationsPodsCountersAndFindings) {
   EXPECT_EQ(status["pods"], Json::parse(R"({"local":3,"meshed":2,"ready":2,"refused":0})"));
   EXPECT_EQ(status["connections"], Json::parse(R"([{"reason":"direct","count":5}])"));
   EXPECT_EQ(status["refusals"], Json::parse(R"([{"reason":"not_allowed","count":2}])"));
+  EXPECT_EQ(status["edges_known"], 1);
+  EXPECT_EQ(status["edges"], Json::parse(R"([{"from":"shop/web-1","to":"shop/pay",
+      "paths":["direct"],"allowed":1,"denied":0,"reason":"","first_seen":"1970-01-01T00:00:00Z",
+      "last_seen":"1970-01-01T00:00:00Z"}])"));
   ASSERT_FALSE(status["findings"].empty());
   EXPECT_EQ(status["findings"][0]["file"], "policies.yaml");
   EXPECT_EQ(status["findings"][0]["line"], 9);
@@ -100,7 +111,8 @@ TEST(Views, RoutesAreShownWithTheirBackendsAndTheServiceIsServedPerRequest) {
   EXPECT_EQ(routes[0]["summary"]["backends"], "shop/gone:80=1 (invalid: 500)");
   const Json service = named(Json::parse(services_json(mesh.look()))["services"], "pay");
   EXPECT_EQ(service["ports"][0]["routed_per_request"], true);
-  EXPECT_EQ(Json::parse(status_json(mesh.look(), Readiness({})))["objects"]["http_routes"], 1);
+  EXPECT_EQ(Json::parse(status_json(mesh.look(), Readiness({}), Edges()))["objects"]["http_routes"],
+            1);
 }
 
 TEST(Views, PoliciesSayWhatTheySelect) {
