@@ -16,22 +16,15 @@ struct CurlDeleter {
 };
 using Curl = std::unique_ptr<CURL, CurlDeleter>;
 
-// Slashes stay, so that shown URLs read well.
 std::string url_of(std::string_view path, const Query& query) {
-  std::string url = "http://agent" + std::string(path);
-  char separator = '?';
-  for (const auto& [name, value] : query) {
-    url += separator + percent_encoded(name, "/") + "=" + percent_encoded(value, "/");
-    separator = '&';
-  }
-  return url;
+  return "http://agent" + target_of(path, query);
 }
 
 // Collects the body, or hands out its lines. libcurl calls it with whatever arrived.
 struct Receiver {
   CURL* handle = nullptr;
-  const AdminClient::OnLine* on_line = nullptr;  // null: collect
-  std::string body;                              // or the line that is not complete yet
+  const OnLine* on_line = nullptr;  // null: collect
+  std::string body;                 // or the line that is not complete yet
   bool stopped = false;
   bool too_large = false;
 
@@ -71,8 +64,8 @@ pid_t listener_of(CURL* handle) {
 }
 
 Result<Reply> perform(const std::string& socket_path, std::chrono::milliseconds timeout,
-                      bool whole_within_timeout, const std::string& url,
-                      const AdminClient::OnLine* on_line, const std::string* posted = nullptr) {
+                      bool whole_within_timeout, const std::string& url, const OnLine* on_line,
+                      const std::string* posted = nullptr) {
   const Curl handle(curl_easy_init());
   if (!handle) return fail(Reason::internal, ErrorSource::kInternal, "libcurl");
   Receiver receiver;
@@ -114,8 +107,19 @@ Result<Reply> perform(const std::string& socket_path, std::chrono::milliseconds 
 
 }  // namespace
 
-AdminClient::AdminClient(std::string socket_path, std::chrono::milliseconds timeout)
-    : socket_path_(std::move(socket_path)), timeout_(timeout) {}
+std::string target_of(std::string_view path, const Query& query) {
+  std::string target(path);
+  char separator = '?';
+  for (const auto& [name, value] : query) {
+    target += separator + percent_encoded(name, "/") + "=" + percent_encoded(value, "/");
+    separator = '&';
+  }
+  return target;
+}
+
+AdminClient::AdminClient(std::string socket_path, std::chrono::milliseconds timeout,
+                         std::string advice)
+    : socket_path_(std::move(socket_path)), timeout_(timeout), advice_(std::move(advice)) {}
 
 Result<Reply> AdminClient::get(std::string_view path, const Query& query) const {
   return perform(socket_path_, timeout_, true, url_of(path, query), nullptr);

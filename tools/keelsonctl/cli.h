@@ -8,6 +8,9 @@
 
 namespace keelson::ctl {
 
+class KernelProbe;
+class Runner;
+
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitFindings = 1;
 inline constexpr int kExitUsage = 2;
@@ -16,9 +19,12 @@ inline constexpr int kExitCannotReach = 3;
 struct Terminal {
   std::ostream& out;
   std::ostream& err;
-  bool is_tty = false;      // of `out`: observe follows by default
-  bool no_color = false;    // NO_COLOR is set and not empty, or TERM=dumb
-  std::string checks_root;  // "" for this machine; tests name a made-up one
+  bool is_tty = false;                  // of `out`: observe follows by default
+  bool no_color = false;                // NO_COLOR is set and not empty, or TERM=dumb
+  std::string checks_root;              // "" for this machine; tests name a made-up one
+  bool is_plugin = false;               // run as kubectl-keelson: the agents are those of a cluster
+  const Runner* runner = nullptr;       // of kubectl; null: the real one
+  const KernelProbe* kernel = nullptr;  // for check --pre; null: the real one
 };
 
 // `arguments`: without the program's name.

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -10,28 +11,15 @@
 #include <string_view>
 #include <vector>
 
+#include "keelsonctl/checks.h"
+
 namespace keelson::ctl {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // linux/capability.h
 constexpr int kCapNetAdmin = 12;
 constexpr int kCapSysAdmin = 21;
 constexpr int kCapBpf = 39;
-
-struct Outcome {
-  std::string result, detail, fix;
-};
-Outcome good(std::string detail) {
-  return {"ok", std::move(detail), ""};
-}
-Outcome warning(std::string detail, std::string fix) {
-  return {"warning", std::move(detail), std::move(fix)};
-}
-Outcome error(std::string detail, std::string fix) {
-  return {"error", std::move(detail), std::move(fix)};
-}
 
 std::optional<std::string> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -44,10 +32,13 @@ std::optional<std::string> read_file(const std::string& path) {
 struct Mount {
   std::string point, type;
 };
-// /proc/self/mounts: device, mount point, type, options
+// device, mount point, type, options. Of process 1, because in a pod with the node's files at /host
+// it is the node's; where that may not be read, our own.
 std::vector<Mount> mounts(const std::string& root) {
   std::vector<Mount> all;
-  std::istringstream lines(read_file(root + "/proc/self/mounts").value_or(""));
+  auto text = read_file(root + "/proc/1/mounts");
+  if (!text || text->empty()) text = read_file(root + "/proc/self/mounts");
+  std::istringstream lines(text.value_or(""));
   for (std::string line; std::getline(lines, line);) {
     std::istringstream fields(line);
     std::string device;
@@ -105,51 +96,108 @@ Outcome check_jit(const std::string& root) {
                  "sysctl -w net.core.bpf_jit_enable=1");
 }
 
-Outcome check_capabilities(const std::string& root) {
+struct Capabilities {
+  bool known = false, bpf = false, net_admin = false;
+};
+
+Capabilities capabilities(const std::string& root) {
   std::istringstream lines(read_file(root + "/proc/self/status").value_or(""));
-  uint64_t effective = 0;
-  bool found = false;
   for (std::string line; std::getline(lines, line);) {
     if (!line.starts_with("CapEff:")) continue;
     const auto digits = line.find_first_not_of(" \t", 7);
-    if (digits == std::string::npos) break;
-    found = std::from_chars(line.data() + digits, line.data() + line.size(), effective, 16).ec ==
-            std::errc();
+    uint64_t effective = 0;
+    if (digits == std::string::npos ||
+        std::from_chars(line.data() + digits, line.data() + line.size(), effective, 16).ec !=
+            std::errc())
+      break;
+    const auto has = [&](int capability) { return (effective >> capability & 1) != 0; };
+    return {true, has(kCapBpf) || has(kCapSysAdmin), has(kCapNetAdmin)};
   }
-  if (!found) return warning("capabilities cannot be read", "mount /proc");
-  const auto has = [&](int capability) { return (effective >> capability & 1) != 0; };
-  std::string lacking;
-  if (!has(kCapBpf) && !has(kCapSysAdmin)) lacking += " CAP_BPF";
-  if (!has(kCapNetAdmin)) lacking += " CAP_NET_ADMIN";
+  return {};
+}
+
+Outcome check_capabilities(const std::string& root) {
+  const Capabilities has = capabilities(root);
+  if (!has.known) return warning("capabilities cannot be read", "mount /proc");
+  const std::string lacking =
+      std::string(has.bpf ? "" : " CAP_BPF") + (has.net_admin ? "" : " CAP_NET_ADMIN");
   if (lacking.empty()) return good("CAP_BPF and CAP_NET_ADMIN");
   return warning("this shell lacks" + lacking + "; an agent started here would fail",
                  "start the agent as root, or run check with sudo");
 }
 
+Outcome outcome_of(const datapath::KernelCheck& check) {
+  switch (check.level) {
+    case datapath::CheckLevel::kOk:
+      return good(check.text);
+    case datapath::CheckLevel::kWarning:
+      return warning(check.text, check.hint);
+    case datapath::CheckLevel::kError:
+      break;
+  }
+  return error(check.text, check.hint);
+}
+
+void check_features(const std::string& root, const KernelProbe& kernel, Checks& checks) {
+  const Capabilities has = capabilities(root);
+  if (!has.bpf || !has.net_admin) {
+    checks.push_back({"kernel",
+                      "features that the data path needs",
+                      {"skipped", "asking the kernel needs CAP_BPF and CAP_NET_ADMIN",
+                       "run keelsonctl check --pre as root"}});
+    return;
+  }
+  for (const auto& check : kernel.features())
+    checks.push_back({"kernel", check.name, outcome_of(check)});
+  const auto programs = kernel.programs_at_root();
+  if (!programs) {
+    checks.push_back({"neighbours", "other programs at the cgroup root",
+                      warning(programs.error().message(), "mount cgroup v2, and run as root")});
+    return;
+  }
+  for (const auto& check : datapath::judge_neighbours(*programs, {}))
+    checks.push_back({"neighbours", check.name, outcome_of(check)});
+}
+
+Checks local_checks(const std::string& root) {
+  return {{"kernel", "kernel release is 6.1 or later", check_release(root)},
+          {"kernel", "kernel has BTF", check_btf(root)},
+          {"kernel", "BPF JIT is on", check_jit(root)},
+          {"node", "bpf file system is mounted", check_bpffs(root)},
+          {"node", "cgroup v2 is mounted", check_cgroup(root)},
+          {"node", "capabilities of this shell", check_capabilities(root)}};
+}
+
 }  // namespace
 
-std::string local_checks_json(const std::string& root) {
-  const std::vector<std::pair<const char*, std::pair<const char*, Outcome>>> all = {
-      {"kernel", {"kernel release is 6.1 or later", check_release(root)}},
-      {"kernel", {"kernel has BTF", check_btf(root)}},
-      {"kernel", {"BPF JIT is on", check_jit(root)}},
-      {"node", {"bpf file system is mounted", check_bpffs(root)}},
-      {"node", {"cgroup v2 is mounted", check_cgroup(root)}},
-      {"node", {"capabilities of this shell", check_capabilities(root)}},
-  };
-  Json checks = Json::array();
+std::string checks_json(const Checks& checks) {
+  using Json = nlohmann::ordered_json;
+  Json list = Json::array();
   bool ok = true;
-  for (const auto& [group, check] : all) {
-    const auto& [name, outcome] = check;
-    ok = ok && outcome.result != "error";
-    checks.push_back({{"group", group},
-                      {"name", name},
-                      {"result", outcome.result},
-                      {"detail", outcome.detail},
-                      {"fix", outcome.fix}});
+  for (const CheckLine& check : checks) {
+    ok = ok && check.outcome.result != "error";
+    list.push_back({{"group", check.group},
+                    {"name", check.name},
+                    {"result", check.outcome.result},
+                    {"detail", check.outcome.detail},
+                    {"fix", check.outcome.fix}});
   }
-  return Json{{"ok", ok}, {"checks", std::move(checks)}}.dump(-1, ' ', false,
-                                                              Json::error_handler_t::replace);
+  return Json{{"ok", ok}, {"checks", std::move(list)}}.dump(-1, ' ', false,
+                                                            Json::error_handler_t::replace);
+}
+
+std::string local_checks_json(const std::string& root) {
+  return checks_json(local_checks(root));
+}
+
+std::string pre_checks_json(const std::string& root, const KernelProbe& kernel) {
+  Checks checks = local_checks(root);
+  check_features(root, kernel, checks);
+  check_network(root, checks);
+  std::stable_sort(checks.begin(), checks.end(), [](const CheckLine& a, const CheckLine& b) {
+    return a.group < b.group;  // kernel, neighbours, node: one title each
+  });
+  return checks_json(checks);
 }
 
 }  // namespace keelson::ctl

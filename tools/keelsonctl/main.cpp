@@ -15,6 +15,11 @@ bool is_set(const char* name) {
   return value != nullptr && value[0] != '\0';
 }
 
+// kubectl runs `kubectl keelson` as the program kubectl-keelson.
+bool is_plugin(std::string_view program) {
+  return program.substr(program.rfind('/') + 1).starts_with("kubectl-keelson");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -28,7 +33,8 @@ int main(int argc, char** argv) {
                                                   .err = std::cerr,
                                                   .is_tty = isatty(STDOUT_FILENO) == 1,
                                                   .no_color = is_set("NO_COLOR") || dumb,
-                                                  .checks_root = {}});
+                                                  .checks_root = {},
+                                                  .is_plugin = argc > 0 && is_plugin(argv[0])});
   curl_global_cleanup();
   return code;
 }

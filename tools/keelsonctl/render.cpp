@@ -1,55 +1,9 @@
 #include "keelsonctl/render.h"
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
+#include "keelsonctl/answer.h"
 
 namespace keelson::ctl {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-Result<Json> parse(std::string_view text) {
-  Json value = Json::parse(text, nullptr, false);
-  if (value.is_discarded() || !value.is_object())
-    return fail(Reason::syntax_error, ErrorSource::kUpstream, "the agent's answer is not JSON");
-  return value;
-}
-
-const Json& member(const Json& object, const char* name) {
-  static const Json kNothing;
-  if (!object.is_object()) return kNothing;
-  const auto found = object.find(name);
-  return found == object.end() ? kNothing : *found;
-}
-
-// Text of a scalar; empty for everything else.
-std::string text(const Json& value) {
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_boolean()) return value.get<bool>() ? "yes" : "no";
-  if (value.is_number_integer()) return value.dump();
-  return {};
-}
-std::string text(const Json& object, const char* name) {
-  return text(member(object, name));
-}
-bool flag(const Json& object, const char* name) {
-  const Json& value = member(object, name);
-  return value.is_boolean() && value.get<bool>();
-}
-// Elements of a list that are objects; nothing for anything else.
-std::vector<Json> objects(const Json& object, const char* name) {
-  std::vector<Json> all;
-  if (const Json& list = member(object, name); list.is_array())
-    for (const auto& element : list)
-      if (element.is_object()) all.push_back(element);
-  return all;
-}
-std::string joined(const Json& list, const char* separator = ",") {
-  std::string all;
-  if (!list.is_array()) return all;
-  for (const auto& element : list) all += (all.empty() ? "" : separator) + text(element);
-  return all;
-}
 
 std::string duration(const Json& seconds) {
   if (!seconds.is_number_integer()) return {};
@@ -95,6 +49,16 @@ std::string counters_text(const Json& from, const char* name, const char* title,
   Table table({title, "COUNT"});
   for (const auto& counter : objects(from, name))
     table.add({text(counter, "reason"), text(counter, "count")});
+  return table.empty() ? std::string() : "\n" + table.text(style);
+}
+
+// Who called whom lately.
+std::string edges_text(const Json& status, const Style& style) {
+  Table table({"FROM", "TO", "PATH", "ALLOWED", "DENIED", "LAST REFUSAL", "LAST SEEN"});
+  for (const auto& edge : objects(status, "edges"))
+    table.add({text(edge, "from"), text(edge, "to"), joined(member(edge, "paths")),
+               text(edge, "allowed"), text(edge, "denied"), text(edge, "reason"),
+               text(edge, "last_seen")});
   return table.empty() ? std::string() : "\n" + table.text(style);
 }
 
@@ -176,6 +140,7 @@ Result<Rendered> render_status(std::string_view json, const Style& style) {
   for (const auto& pod : objects(status, "workloads"))
     workloads.add({text(pod, "pod"), text(pod, "state"), text(pod, "reason"), text(pod, "detail")});
   if (!workloads.empty()) result.out += "\n" + workloads.text(style);
+  result.out += edges_text(status, style);
   result.out += counters_text(status, "connections", "CONNECTIONS", style);
   result.out += counters_text(status, "refusals", "REFUSALS", style);
   result.out += counters_text(member(status, "proxy"), "outcomes", "PROXIED", style);

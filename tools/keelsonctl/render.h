@@ -1,6 +1,6 @@
-// render: an admin answer (JSON, the field names of agent/admin/views.h) to what a person reads.
-// Pure: JSON in, text out; a missing field reads as empty, so that an older agent still shows.
-// An answer that is not JSON is Reason::syntax_error. Fetching is admin_client.h.
+// render: an admin answer (JSON, the field names of agent/admin/views.h and kernel_views.h) to what
+// a person reads. Pure: JSON in, text out; a missing field reads as empty, so that an older agent
+// still shows. An answer that is not JSON is Reason::syntax_error. Fetching is agent_link.h.
 #pragma once
 
 #include <string>
@@ -25,6 +25,11 @@ Result<Rendered> render_routes(std::string_view json, const Style& style);
 Result<Rendered> render_policies(std::string_view json, const Style& style);
 Result<Rendered> render_why(std::string_view json, const Style& style);
 Result<Rendered> render_check(std::string_view json, const Style& style);
+// render_bpf.cpp
+Result<Rendered> render_bpf_programs(std::string_view json, const Style& style);
+Result<Rendered> render_bpf_links(std::string_view json, const Style& style);
+Result<Rendered> render_bpf_maps(std::string_view json, const Style& style);
+Result<Rendered> render_bpf_rows(std::string_view json, const Style& style);
 // One line of /v1/observe, with its newline.
 Result<std::string> render_flow(std::string_view json, const Style& style);
 // Any answer, as -o json prints it: indented, everything outside ASCII escaped.

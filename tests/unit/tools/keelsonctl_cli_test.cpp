@@ -15,6 +15,7 @@
 #include "io/listener.h"
 
 #include "keelsonctl/admin_client.h"
+#include "keelsonctl/local_checks.h"
 #include "served_admin.h"
 
 namespace keelson::ctl {
@@ -28,7 +29,8 @@ struct Outcome {
 Outcome run_with(std::vector<std::string> arguments, const std::string& checks_root = "",
                  bool is_tty = false) {
   std::ostringstream out, err;
-  const int code = run(arguments, {out, err, is_tty, false, checks_root});
+  const int code =
+      run(arguments, {.out = out, .err = err, .is_tty = is_tty, .checks_root = checks_root});
   return {code, out.str(), err.str()};
 }
 
@@ -169,6 +171,40 @@ TEST_F(Keelsonctl, ConfigPrintsEachTable) {
   EXPECT_EQ(policies.out.substr(0, 9), "NAMESPACE");
 }
 
+TEST_F(Keelsonctl, BpfShowsWhatTheKernelHoldsAndWhose) {
+  EXPECT_NE(ctl({"bpf", "programs"}).out.find("ks_connect4   11  cgroup_sock_addr"),
+            std::string::npos);
+  const auto links = ctl({"bpf", "links"});
+  EXPECT_EQ(links.code, kExitOk) << links.err;
+  EXPECT_NE(links.out.find("shop/web-1"), std::string::npos) << links.out;
+  EXPECT_NE(links.err.find("hang where no pod of this node is"), std::string::npos) << links.err;
+  EXPECT_NE(ctl({"bpf", "maps"}).out.find("ks_pod"), std::string::npos);
+  EXPECT_EQ(ctl({"bpf", "map", "ks_pod"}).code, kExitOk);
+  const auto unknown = ctl({"bpf", "map", "ks_nope"});
+  EXPECT_EQ(unknown.code, kExitFindings);
+  EXPECT_NE(unknown.err.find("ks_nope is no configuration map"), std::string::npos) << unknown.err;
+}
+
+TEST_F(Keelsonctl, RawPassesAnAnswerOnAndItsStatusAsExitCode) {
+  const auto status = ctl({"raw", "/v1/status"});
+  EXPECT_EQ(status.code, kExitOk) << status.err;
+  EXPECT_EQ(status.out.substr(0, 12), "{\"node\":\"n1\"");
+  EXPECT_EQ(ctl({"raw", "/v1/nothing"}).code, kExitFindings);
+  EXPECT_EQ(ctl({"raw", "/v1/why"}).code, kExitUsage);
+  admin_.on_loop([this] { admin_.state.tasks.mark_missing(admin::kTaskHoldConnected, "no"); });
+  const auto unready = ctl({"raw", "/readyz"});
+  EXPECT_EQ(unready.code, kExitCannotReach);
+  EXPECT_EQ(unready.out.substr(0, 9), "not ready");
+  admin_.on_loop([this] { admin_.flows.add(admin::denied_event()); });
+  EXPECT_EQ(ctl({"raw", "--lines", "/v1/observe?last=5"}).out.substr(0, 8), "{\"time\":");
+}
+
+TEST_F(Keelsonctl, StatusShowsTheFirstCall) {
+  admin_.on_loop([this] { admin_.flows.add(admin::denied_event()); });
+  const auto status = ctl({"status"});
+  EXPECT_NE(status.out.find("10.1.0.2  10.96.0.1:80"), std::string::npos) << status.out;
+}
+
 TEST_F(Keelsonctl, ObserveShowsRecordedFlowsFiltered) {
   admin_.on_loop([this] {
     admin_.flows.add(admin::denied_event(Reason::not_allowed));
@@ -228,12 +264,27 @@ TEST(KeelsonctlAlone, WrongUsageExitsTwo) {
                                              {"why", "web-1", "shop/pay"},
                                              {"why", "shop/web-1", "shop/pay:"},
                                              {"config"},
+                                             {"bpf"},
+                                             {"bpf", "map"},
+                                             {"raw", "v1/status"},
+                                             {"check", "--root", "/host"},
                                              {"observe", "--reason", "no_such_reason"},
                                              {"--node", "../etc", "status"},
                                              {"--node", "n1", "--run-dir", "/x", "status"}})
     EXPECT_EQ(run_with(arguments).code, kExitUsage) << ::testing::PrintToString(arguments);
   EXPECT_EQ(run_with({"--help"}).code, kExitOk);
 }
+
+class MadeUpKernelProbe final : public KernelProbe {
+ public:
+  std::vector<datapath::KernelCheck> features() const override {
+    return {{"program sk_lookup", level, "does not load", "use another kernel"}};
+  }
+  Result<std::vector<datapath::Neighbour>> programs_at_root() const override { return programs; }
+
+  datapath::CheckLevel level = datapath::CheckLevel::kOk;
+  std::vector<datapath::Neighbour> programs;
+};
 
 class MadeUpMachine : public ::testing::Test {
  protected:
@@ -254,7 +305,14 @@ class MadeUpMachine : public ::testing::Test {
     std::ofstream(root_ + path) << content;
   }
   Outcome check() { return run_with({"--run-dir", "/nonexistent", "check"}, root_); }
+  Outcome check_pre() {
+    std::ostringstream out, err;
+    const int code = run({"check", "--pre", "--root", root_},
+                         {.out = out, .err = err, .checks_root = {}, .kernel = &kernel_});
+    return {code, out.str(), err.str()};
+  }
   std::string root_;
+  MadeUpKernelProbe kernel_;
 };
 
 TEST_F(MadeUpMachine, GoodOnePassesAndSaysThatNoAgentAnswered) {
@@ -262,6 +320,50 @@ TEST_F(MadeUpMachine, GoodOnePassesAndSaysThatNoAgentAnswered) {
   EXPECT_EQ(result.code, kExitOk) << result.out;
   EXPECT_NE(result.out.find("Check results are √"), std::string::npos);
   EXPECT_NE(result.err.find("no agent answers"), std::string::npos);
+}
+
+TEST_F(MadeUpMachine, PreAsksNoAgentAndPassesOnANodeWithAPlainNetworkPlugin) {
+  write("/etc/cni/net.d/10-calico.conflist",
+        R"({"plugins":[{"type":"calico"},{"type":"portmap"}]})");
+  const auto result = check_pre();
+  EXPECT_EQ(result.code, kExitOk) << result.out;
+  EXPECT_EQ(result.err, "");
+  EXPECT_NE(result.out.find("√ program sk_lookup"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("Check results are √"), std::string::npos) << result.out;
+}
+
+// As kubelet leaves them on nodes of these kinds; recorded, not run.
+TEST_F(MadeUpMachine, PreNamesWhoIsInTheWayWithTheSettingThatHelps) {
+  write("/etc/cni/net.d/05-cilium.conflist",
+        R"({"cniVersion":"0.3.1","name":"cilium","plugins":[{"type":"cilium-cni"}]})");
+  write("/etc/cni/net.d/00-multus.conf", R"({"type":"multus-shim","name":"multus-cni-network"})");
+  write("/etc/cni/net.d/99-broken.conf", "{");
+  write("/sys/fs/bpf/keelson/ks_pod", "");
+  kernel_.programs = {{"connect4", 31, "cil_sock4_conne"}};
+  kernel_.level = datapath::CheckLevel::kError;
+  const auto result = check_pre();
+  EXPECT_EQ(result.code, kExitFindings);
+  for (const char* text : {"× program sk_lookup", "05-cilium.conflist: Cilium moves",
+                           "cni.exclusive=false", "00-multus.conf: Multus makes",
+                           "socketLB.hostNamespaceOnly=true", "/sys/fs/bpf/keelson is there"})
+    EXPECT_NE(result.out.find(text), std::string::npos) << text << "\n" << result.out;
+}
+
+TEST_F(MadeUpMachine, PreWithoutRightsSaysWhatItCouldNotAsk) {
+  write("/proc/self/status", "CapEff:\t0000000000000000\n");
+  kernel_.level = datapath::CheckLevel::kError;
+  const auto result = check_pre();
+  EXPECT_EQ(result.code, kExitOk) << result.out;
+  EXPECT_NE(result.out.find("- features that the data path needs"), std::string::npos)
+      << result.out;
+  EXPECT_NE(result.out.find("run keelsonctl check --pre as root"), std::string::npos);
+  EXPECT_NE(result.out.find("‼ a network plugin is configured"), std::string::npos);
+}
+
+// In a pod, /host is the node: its process 1 sees the node's mounts, ours the container's.
+TEST_F(MadeUpMachine, TheMountsAreThoseOfProcessOne) {
+  write("/proc/1/mounts", "tmpfs /tmp tmpfs rw 0 0\n");
+  EXPECT_NE(check().out.find("× cgroup v2 is mounted"), std::string::npos);
 }
 
 TEST_F(MadeUpMachine, EachLackIsSaidWithItsFix) {

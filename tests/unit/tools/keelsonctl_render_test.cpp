@@ -33,6 +33,75 @@ TEST(Table, AlignsByWidthAndNeverTruncates) {
             "-                                                         3\n");
 }
 
+TEST(RenderBpf, ProgramsShowWhatARunCostsOrWhyNobodyKnows) {
+  const auto shown = render_bpf_programs(R"({"runs_counted":true,"programs":[
+    {"name":"ks_connect4","id":11,"type":"cgroup_sock_addr","links":1,"run_count":400,
+     "run_time_ns":200000,"memory_bytes":16384},
+    {"name":"ks_sweep","id":12,"type":"syscall","links":0,"run_count":0,"run_time_ns":0,
+     "memory_bytes":4096}]})",
+                                         kPlain);
+  ASSERT_TRUE(shown);
+  EXPECT_EQ(shown->out,
+            "PROGRAM      ID  TYPE              LINKS  RUNS  TIME      PER RUN  MEMORY\n"
+            "ks_connect4  11  cgroup_sock_addr  1      400   200.0 us  500 ns   16.0 KiB\n"
+            "ks_sweep     12  syscall           0      -     -         -        4096 B\n");
+  EXPECT_EQ(shown->hints, "");
+  EXPECT_NE(render_bpf_programs("{}", kPlain)->hints.find("kernel.bpf_stats_enabled=1"),
+            std::string::npos);
+}
+
+TEST(RenderBpf, LinksShowWhoseTheyAreAndWhichAreLeftOver) {
+  const auto shown = render_bpf_links(R"({"links":[
+    {"pin":"lookup_0","id":22,"program":"ks_sk_lookup","program_id":12,"hook":"sk_lookup",
+     "kind":"netns","at":"netns 7","pod":"shop/web-1","state":"attached"},
+    {"pin":"","id":0,"program":"","program_id":99,"hook":"ingress","kind":"filter",
+     "at":"interface 32","pod":"","state":"pod_gone"}]})",
+                                      kPlain);
+  ASSERT_TRUE(shown);
+  EXPECT_EQ(shown->out,
+            "LINK      ID  PROGRAM       HOOK       AT            POD         STATE\n"
+            "lookup_0  22  ks_sk_lookup  sk_lookup  netns 7       shop/web-1  attached\n"
+            "filter    -   id 99         ingress    interface 32  -           pod_gone\n");
+  EXPECT_EQ(shown->hints.substr(0, 12), "hint: 1 hang");
+  EXPECT_FALSE(shown->has_findings);
+}
+
+TEST(RenderBpf, MapsShowHowFullTheyAreWhereThatIsKnown) {
+  const auto shown = render_bpf_maps(R"({"maps":[
+    {"name":"ks_pod","id":31,"type":"hash","key_bytes":8,"value_bytes":88,"entries":41,
+     "entries_max":1025,"memory_bytes":90112},
+    {"name":"ks_socket","id":32,"type":"sk_storage","key_bytes":4,"value_bytes":104,
+     "entries_max":0,"memory_bytes":20971520}]})",
+                                     kPlain);
+  ASSERT_TRUE(shown);
+  EXPECT_EQ(shown->out,
+            "MAP        ID  TYPE        ENTRIES  OF    USED   KEY  VALUE  MEMORY\n"
+            "ks_pod     31  hash        41       1025  4.0 %  8    88     88.0 KiB\n"
+            "ks_socket  32  sk_storage  -        -     -      4    104    20.0 MiB\n");
+}
+
+TEST(RenderBpf, RowsSayWhenThereAreMore) {
+  const auto shown = render_bpf_rows(
+      R"({"map":"ks_pod","count":3,"rows":["pod 'a'","pod 'b'\u001b[2J"]})", kPlain);
+  ASSERT_TRUE(shown);
+  EXPECT_EQ(shown->out, "pod 'a'\npod 'b'\\x1b[2J\n");
+  EXPECT_EQ(shown->hints.substr(0, 17), "hint: 2 of 3 rows");
+}
+
+TEST(RenderStatus, ShowsWhoCalledWhom) {
+  const auto shown = render_status(R"({"node":"n1","edges":[{"from":"shop/web-1","to":"shop/pay",
+    "paths":["direct","mtls"],"allowed":12,"denied":1,"reason":"not_allowed",
+    "last_seen":"2026-11-28T10:00:00Z"}]})",
+                                   kPlain);
+  ASSERT_TRUE(shown);
+  EXPECT_NE(shown->out.find(
+                "FROM        TO        PATH         ALLOWED  DENIED  LAST REFUSAL  LAST SEEN\n"
+                "shop/web-1  shop/pay  direct,mtls  12       1       not_allowed   "
+                "2026-11-28T10:00:00Z\n"),
+            std::string::npos)
+      << shown->out;
+}
+
 TEST(RenderStatus, ShowsComponentsPodsCountersAndFindings) {
   const auto shown = render_status(R"({"node":"n1","version":"0.1.0","pid":42,"uptime_seconds":7300,
     "ready":false,"missing":[{"task":"hold_connected","detail":"no socket"}],
