@@ -91,9 +91,13 @@ std::string watch_target(const Resource& resource, size_t version, std::string_v
 
 std::string object_target(const Resource& resource, size_t version, std::string_view ns,
                           std::string_view name) {
+  return collection_target(resource, version, ns) + "/" + percent_encoded(name);
+}
+
+std::string collection_target(const Resource& resource, size_t version, std::string_view ns) {
   std::string target = base(resource, version);
   if (!ns.empty()) target += "namespaces/" + percent_encoded(ns) + "/";
-  return target + std::string(resource.plural) + "/" + percent_encoded(name);
+  return target + std::string(resource.plural);
 }
 
 std::string list_accept(const Resource& resource) {

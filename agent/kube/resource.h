@@ -44,6 +44,8 @@ std::string watch_target(const Resource& resource, size_t version, std::string_v
                          const WatchQuery& query);
 std::string object_target(const Resource& resource, size_t version, std::string_view ns,
                           std::string_view name);
+// Where an object of that namespace is created.
+std::string collection_target(const Resource& resource, size_t version, std::string_view ns);
 std::string list_accept(const Resource& resource);
 std::string watch_accept(const Resource& resource);
 
