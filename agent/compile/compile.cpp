@@ -128,6 +128,7 @@ void compile_all_routes(Plan& plan, const model::Snapshot& snapshot, auto& cache
                             std::move(inputs), compile_routes(snapshot, parent, routes)});
     }
     append(plan.findings, next.at(parent).unit.findings);
+    plan.route_verdicts.push_back(next.at(parent).unit.verdicts);
   }
   cache.routes = std::move(next);
 }

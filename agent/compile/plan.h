@@ -1,5 +1,6 @@
 // Plan: the result of compiling one snapshot for one node: kernel rows, what people should know,
-// and the names behind the 64-bit ids in rows and events. Plain data, any thread, no clock, no I/O.
+// what became of the routes, and the names behind the 64-bit ids in rows and events. Plain data,
+// any thread, no clock, no I/O.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "compile/route_verdict.h"
 #include "compile/rows.h"
 #include "model/finding.h"
 
@@ -30,6 +32,8 @@ struct Plan {
   Rows rows;
   std::vector<model::Finding> findings;
   Names names;
+  // One list a parent Service, shared with the compiler's memory.
+  std::vector<std::shared_ptr<const RouteVerdicts>> route_verdicts;
   // What the proxy decides by, of the same compile run; without keys. Null only in a default Plan.
   std::shared_ptr<const config::RuntimeConfig> proxy;
 };

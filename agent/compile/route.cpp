@@ -4,6 +4,7 @@
 #include <limits>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "compile/service.h"
 
@@ -28,88 +29,118 @@ const model::ServicePort* find_port(const model::Service& service, uint16_t numb
   return nullptr;
 }
 
-void report(RouteUnit& unit, const HttpRoute& route, uint32_t line, Reason reason,
-            std::string message, std::string fix) {
-  model::SourceRef where = route.meta.where;
-  if (line != 0) where.line = line;
-  unit.findings.push_back({Severity::kWarning, reason, where, route.meta.key.to_string(),
-                           std::move(message), std::move(fix)});
-}
-
 std::string text_of(const ServiceName& name) {
   return name.first + "/" + name.second;
 }
 
 // ---- parents ---------------------------------------------------------------------------------
 
-// Why no route can be applied to the Service's clients; empty: it can.
-std::pair<std::string, std::string> parent_problem(const model::Service& service) {
-  if (service.external_name) return {"is an ExternalName, which has no clients' address", ""};
-  if (service.headless || service.cluster_ips.empty())
-    return {"is headless: clients dial its pods, which no route sees", "give it a clusterIP"};
-  if (is_left_to_kube_proxy(service))
-    return {"is left to kube-proxy, so no route is applied",
+struct Problem {
+  Reason reason = Reason::none;  // none: there is no problem
+  std::string message, fix;
+  explicit operator bool() const noexcept { return reason != Reason::none; }
+};
+
+// Why no route can be applied to the Service's clients.
+Problem parent_problem(const ServiceName& name, const model::Service* service) {
+  if (service == nullptr)
+    return {Reason::dangling_reference, "there is no Service " + text_of(name),
+            "create it, or mend parentRefs"};
+  const std::string what = "Service " + text_of(name) + " ";
+  if (service->external_name)
+    return {Reason::unsupported_field, what + "is an ExternalName, which has no clients' address",
+            ""};
+  if (service->headless || service->cluster_ips.empty())
+    return {Reason::unsupported_field,
+            what + "is headless: clients dial its pods, which no route sees",
+            "give it a clusterIP"};
+  if (is_left_to_kube_proxy(*service))
+    return {Reason::unsupported_field, what + "is left to kube-proxy, so no route is applied",
             "remove sessionAffinity and internalTrafficPolicy from it"};
   return {};
 }
 
+bool concerns(const RouteParent& parent, const model::ServicePort& port) {
+  return port.is_tcp && (parent.port == 0 || parent.port == port.port) &&
+         (parent.section.empty() || parent.section == port.name);
+}
+
+Problem no_port_problem(const RouteParent& parent) {
+  const std::string wanted = (parent.port == 0 ? "" : " " + std::to_string(parent.port)) +
+                             (parent.section.empty() ? "" : " called '" + parent.section + "'");
+  return {Reason::dangling_reference,
+          "Service " + parent.ns + "/" + parent.name + " has no TCP port" + wanted,
+          "name one of its ports, or leave port and sectionName out"};
+}
+
 // The routes are applied; the port's own word differs.
-void report_protocol(RouteUnit& unit, const HttpRoute& route, const RouteParent& parent,
-                     const model::Service& service, const model::ServicePort& port) {
+Problem protocol_problem(const model::Service& service, const model::ServicePort& port) {
   const std::string where = "port " + std::to_string(port.port) + " of Service " +
                             service.meta.key.ns + "/" + service.meta.key.name;
   if (port.app_protocol == model::AppProtocol::kHttp2)
-    report(unit, route, parent.line, Reason::unsupported_field,
-           where + " speaks HTTP/2 by its name or appProtocol; routes read HTTP/1.1 only",
-           "have its clients speak HTTP/1.1, or remove the route");
-  else if (port.is_declared && port.app_protocol == model::AppProtocol::kTcp)
-    report(unit, route, parent.line, Reason::bad_value,
-           where + " has an appProtocol that is not HTTP; the route makes it HTTP",
-           "set appProtocol: http on the port, or remove the route");
+    return {Reason::unsupported_field,
+            where + " speaks HTTP/2 by its name or appProtocol; routes read HTTP/1.1 only",
+            "have its clients speak HTTP/1.1, or remove the route"};
+  if (port.is_declared && port.app_protocol == model::AppProtocol::kTcp)
+    return {Reason::bad_value,
+            where + " has an appProtocol that is not HTTP; the route makes it HTTP",
+            "set appProtocol: http on the port, or remove the route"};
+  return {};
 }
 
-// The Service's ports that the route concerns by any of its parentRefs.
-std::set<uint16_t> ports_of(RouteUnit& unit, const HttpRoute& route,
-                            const model::Service& service) {
+void report(RouteUnit& unit, const HttpRoute& route, uint32_t line, const Problem& problem) {
+  model::SourceRef where = route.meta.where;
+  if (line != 0) where.line = line;
+  unit.findings.push_back({Severity::kWarning, problem.reason, where, route.meta.key.to_string(),
+                           problem.message, problem.fix});
+}
+
+void add_message(RouteCondition& condition, const Problem& problem) {
+  if (!condition.message.empty()) condition.message += "; ";
+  condition.message += problem.message;
+  if (!problem.fix.empty()) condition.message += " (" + problem.fix + ")";
+}
+
+// Every parent that a route names in vain is "NoMatchingParent", as other meshes have it.
+void refuse(RouteUnit& unit, RouteVerdict& verdict, const Problem& problem) {
+  verdict.accepted = {false, "NoMatchingParent", ""};
+  add_message(verdict.accepted, problem);
+  report(unit, *verdict.route, verdict.route->parents[verdict.parent].line, problem);
+}
+
+// The Service's ports that the verdict's parentRef concerns. `judged`: those that another parentRef
+// of the route has found before.
+std::set<uint16_t> ports_of(RouteUnit& unit, RouteVerdict& verdict, const model::Service& service,
+                            const std::set<uint16_t>& judged) {
+  const RouteParent& parent = verdict.route->parents[verdict.parent];
   std::set<uint16_t> ports;
-  for (const RouteParent& parent : route.parents) {
-    if (parent.ns != service.meta.key.ns || parent.name != service.meta.key.name) continue;
-    bool found = false;
-    for (const auto& port : service.ports) {
-      if (!port.is_tcp || (parent.port != 0 && parent.port != port.port) ||
-          (!parent.section.empty() && parent.section != port.name))
-        continue;
-      found = true;
-      if (ports.insert(port.port).second) report_protocol(unit, route, parent, service, port);
-    }
-    if (found) continue;
-    const std::string wanted = (parent.port == 0 ? "" : " " + std::to_string(parent.port)) +
-                               (parent.section.empty() ? "" : " called '" + parent.section + "'");
-    report(unit, route, parent.line, Reason::dangling_reference,
-           "Service " + parent.ns + "/" + parent.name + " has no TCP port" + wanted,
-           "name one of its ports, or leave port and sectionName out");
+  for (const auto& port : service.ports) {
+    if (!concerns(parent, port) || !ports.insert(port.port).second) continue;
+    const Problem problem = protocol_problem(service, port);
+    if (!problem) continue;
+    add_message(verdict.accepted, problem);
+    if (!judged.contains(port.port)) report(unit, *verdict.route, parent.line, problem);
   }
+  if (ports.empty()) refuse(unit, verdict, no_port_problem(parent));
   return ports;
-}
-
-void report_all(RouteUnit& unit, const ServiceName& service, const Routes& routes, Reason reason,
-                const std::string& message, const std::string& fix) {
-  for (const auto& route : routes)
-    for (const RouteParent& parent : route->parents)
-      if (parent.ns == service.first && parent.name == service.second)
-        report(unit, *route, parent.line, reason, message, fix);
 }
 
 // ---- rules -----------------------------------------------------------------------------------
 
-// Why requests cannot be sent there; empty: they can. Readiness of endpoints is the proxy's matter.
-std::string backend_problem(const model::RouteBackendRef& ref, const model::Service* service) {
-  if (ref.kind != "Service") return "kind " + ref.kind + " cannot be a backend";
+struct BackendProblem {
+  std::string reason;  // of the condition ResolvedRefs; empty: there is no problem
+  std::string message;
+};
+
+// Why requests cannot be sent there. Readiness of endpoints is the proxy's matter.
+BackendProblem backend_problem(const model::RouteBackendRef& ref, const model::Service* service) {
+  if (ref.kind != "Service") return {"InvalidKind", "kind " + ref.kind + " cannot be a backend"};
   const std::string name = "Service " + ref.ns + "/" + ref.name;
-  if (service == nullptr) return "there is no " + name;
-  if (service->external_name) return name + " is an ExternalName, which has no endpoints";
+  if (service == nullptr) return {"BackendNotFound", "there is no " + name};
+  if (service->external_name)
+    return {"BackendNotFound", name + " is an ExternalName, which has no endpoints"};
   if (find_port(*service, ref.port) == nullptr)
-    return name + " has no TCP port " + std::to_string(ref.port);
+    return {"BackendNotFound", name + " has no TCP port " + std::to_string(ref.port)};
   return {};
 }
 
@@ -122,15 +153,32 @@ config::RouteBackend compile_backend(RouteUnit& unit, const model::Snapshot& sna
   backend.request_headers = ref.request_headers;
   backend.response_headers = ref.response_headers;
   const auto service = find_service(snapshot, ref.ns, ref.name);
-  const std::string problem = backend_problem(ref, service.get());
-  backend.is_valid = problem.empty();
+  const BackendProblem problem = backend_problem(ref, service.get());
+  backend.is_valid = problem.reason.empty();
   if (backend.is_valid)
     backend.service = service_ids(*service, ref.port);
   else
-    report(unit, route, ref.line, Reason::dangling_reference,
-           problem + ": its share of the requests is answered 500",
-           "mend the backendRef, or give it weight 0");
+    report(unit, route, ref.line,
+           {Reason::dangling_reference,
+            problem.message + ": its share of the requests is answered 500",
+            "mend the backendRef, or give it weight 0"});
   return backend;
+}
+
+// The first problem gives the reason, all of them the message.
+RouteCondition resolve_references(const model::Snapshot& snapshot, const HttpRoute& route) {
+  RouteCondition resolved{true, "ResolvedRefs", ""};
+  std::set<std::string> said;
+  for (const HttpRouteRule& rule : route.rules)
+    for (const auto& ref : rule.backends) {
+      const auto service = find_service(snapshot, ref.ns, ref.name);
+      const BackendProblem problem = backend_problem(ref, service.get());
+      if (problem.reason.empty() || !said.insert(problem.message).second) continue;
+      if (std::exchange(resolved.is_true, false)) resolved.reason = problem.reason;
+      if (!resolved.message.empty()) resolved.message += "; ";
+      resolved.message += problem.message;
+    }
+  return resolved;
 }
 
 config::RouteRule compile_rule(RouteUnit& unit, const model::Snapshot& snapshot,
@@ -212,23 +260,29 @@ RouteUnit compile_routes(const model::Snapshot& snapshot, const ServiceName& par
                          const Routes& routes) {
   RouteUnit unit;
   const auto service = find_service(snapshot, parent.first, parent.second);
-  if (service == nullptr) {
-    report_all(unit, parent, routes, Reason::dangling_reference,
-               "there is no Service " + text_of(parent), "create it, or mend parentRefs");
-    return unit;
-  }
-  if (const auto [problem, fix] = parent_problem(*service); !problem.empty()) {
-    report_all(unit, parent, routes, Reason::unsupported_field,
-               "Service " + text_of(parent) + " " + problem, fix);
-    return unit;
-  }
+  const Problem problem = parent_problem(parent, service.get());
+  auto verdicts = std::make_shared<RouteVerdicts>();
   // By port, then by client namespace; a producer's, "": every client.
   std::map<uint16_t, std::map<std::string, std::vector<const HttpRoute*>>> groups;
   for (const auto& route : routes) {
+    const RouteCondition resolved = resolve_references(snapshot, *route);
+    std::set<uint16_t> ports;
+    for (size_t i = 0; i < route->parents.size(); ++i) {
+      if (route->parents[i].ns != parent.first || route->parents[i].name != parent.second) continue;
+      RouteVerdict& verdict = verdicts->emplace_back();
+      verdict.route = route;
+      verdict.parent = i;
+      verdict.resolved = resolved;
+      if (problem)
+        refuse(unit, verdict, problem);
+      else
+        ports.merge(ports_of(unit, verdict, *service, ports));
+    }
     const bool is_producer = route->meta.key.ns == parent.first;
-    for (const uint16_t port : ports_of(unit, *route, *service))
+    for (const uint16_t port : ports)
       groups[port][is_producer ? "" : route->meta.key.ns].push_back(route.get());
   }
+  unit.verdicts = std::move(verdicts);
   std::map<std::vector<const HttpRoute*>, std::shared_ptr<const config::RouteSet>> sets;
   for (const auto& [port, by_client] : groups) {
     auto compiled = std::make_shared<config::ServiceRoutes>();

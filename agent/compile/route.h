@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "compile/route_verdict.h"
 #include "config/routes.h"
 #include "model/snapshot.h"
 
@@ -31,6 +32,7 @@ struct RouteUnit {
   // Ports with at least one route.
   std::map<uint16_t, std::shared_ptr<const config::ServiceRoutes>> ports;
   std::vector<model::Finding> findings;
+  std::shared_ptr<const RouteVerdicts> verdicts;  // of every parentRef that names the Service
 };
 
 // The objects that compile_routes reads: equal lists give equal units.

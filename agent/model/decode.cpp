@@ -318,6 +318,8 @@ ObjectMeta FileDecoder::decode_meta(const KindRow& row, FieldReader& root, bool*
   if (!metadata) return meta;
   meta.uid = metadata->string("uid").value_or("");
   meta.created = decode_creation_time(*metadata);
+  // Elsewhere it would tell of changes that nobody honours: EndpointSlices have many.
+  if (row.kind == Kind::kHttpRoute) meta.generation = metadata->integer("generation").value_or(0);
   meta.labels = metadata->labels("labels").value_or(Labels{});
   meta.annotations = metadata->annotations("annotations").value_or(Labels{});
   for (const std::string_view known :
@@ -348,6 +350,7 @@ void FileDecoder::decode_as(const KindRow& row, FieldReader& root, const Value& 
   DecodedObject decoded;
   decoded.key = meta.key;
   decoded.where = meta.where;
+  decoded.generation = meta.generation;
   decoded.unnamed = !named;
   AnyObject object = row.decode(root, meta);
   if (row.has_copy) decoded.text = document.to_json();

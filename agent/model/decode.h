@@ -37,7 +37,8 @@ struct DecodedObject {
   // read; else the namespace is selected. A policy whose name or namespace cannot be read gets a
   // made-up name ("unreadable-at-FILE-LINE") and the namespace "default", as kubectl would use.
   std::optional<AnyObject> fallback;
-  bool unnamed = false;  // `key` has a made-up name
+  bool unnamed = false;    // `key` has a made-up name
+  int64_t generation = 0;  // of this version, also a bad one; see ObjectMeta
   std::string text;  // policies and routes: the object as one line of JSON, for the last good copy
 };
 

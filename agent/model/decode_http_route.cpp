@@ -94,8 +94,7 @@ std::string decode_object_name(FieldReader& reader) {
 bool is_service_parent(FieldReader& reader) {
   const std::string group = reader.string("group").value_or(std::string(kGatewayGroup));
   const std::string kind = reader.string("kind").value_or("Gateway");
-  // The Gateway API's own pages write "core" for the group that is called "".
-  if (kind == "Service" && (group.empty() || group == "core")) return true;
+  if (is_service_kind(group, kind)) return true;
   if (kind == "Service")
     reader.context().warn(Reason::bad_value, reader.line(),
                           reader.path() + " is ignored: a Service has no group '" + group + "'",
@@ -136,7 +135,7 @@ RouteBackendRef decode_backend(FieldReader& reader, const ObjectMeta& meta) {
   RouteBackendRef backend;
   const std::string group = reader.string("group").value_or("");
   const std::string kind = reader.string("kind").value_or("Service");
-  const bool is_service = kind == "Service" && (group.empty() || group == "core");
+  const bool is_service = is_service_kind(group, kind);
   if (!is_service) backend.kind = group.empty() ? kind : group + "/" + kind;
   backend.ns = decode_namespace_of(reader, meta);
   backend.name = decode_object_name(reader);

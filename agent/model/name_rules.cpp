@@ -77,6 +77,10 @@ bool is_port_name(std::string_view text) noexcept {
          std::ranges::any_of(text, [](char c) { return c >= 'a' && c <= 'z'; });
 }
 
+bool is_service_kind(std::string_view group, std::string_view kind) noexcept {
+  return kind == "Service" && (group.empty() || group == "core");
+}
+
 std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates) {
   std::string_view best;
   // Two swapped letters are a distance of two.

@@ -49,6 +49,7 @@ struct ObjectMeta {
   ObjectKey key;
   std::string uid;
   std::optional<int64_t> created;  // metadata.creationTimestamp, seconds since 1970
+  int64_t generation = 0;          // of kinds whose status we write; 0: not known
   Labels labels;
   Labels annotations;
   SourceRef where;

@@ -92,6 +92,7 @@ bool Store::remove(const std::string& file) {
 
 bool Store::apply_batch(std::vector<DecodedFile> files, const std::vector<std::string>& gone) {
   for (const std::string& name : gone) {
+    refused_routes_.forget(name);
     files_.erase(name);
     std::erase_if(restored_, [&name](const auto& entry) { return entry.second.file == name; });
   }
@@ -100,6 +101,7 @@ bool Store::apply_batch(std::vector<DecodedFile> files, const std::vector<std::s
 }
 
 void Store::apply_file(DecodedFile decoded) {
+  refused_routes_.note(decoded);
   const std::string name = decoded.file;
   const File before = std::exchange(files_[name], {});
   File file;

@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "model/decode.h"
 #include "model/last_good.h"
+#include "model/refused_routes.h"
 #include "model/snapshot.h"
 
 namespace keelson::model {
@@ -39,6 +40,8 @@ class Store {
   // The findings of files that hold something whose kind was never known, in no version: it may be
   // a policy that denies, and nothing stands in for it. What was known once is not among them.
   std::vector<Finding> unknown_content() const;
+
+  const RefusedRoutes& refused_routes() const noexcept { return refused_routes_; }
 
   // Of the last good versions of policy objects and routes, for a LastGoodFolder to keep.
   Copies last_good_copies();
@@ -87,6 +90,7 @@ class Store {
   std::map<ObjectKey, Restored> restored_;
   std::vector<Finding> owner_findings_;  // duplicates, kept versions and stand-ins
   std::vector<Finding> restore_findings_;
+  RefusedRoutes refused_routes_;
   uint64_t next_claim_ = 1;
   std::shared_ptr<const Snapshot> snapshot_;
 };

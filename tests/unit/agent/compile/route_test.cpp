@@ -53,6 +53,17 @@ class CompileRoute : public testing::Test {
     return *route;
   }
   void run() { plan = compile(mesh.snapshot, mesh.facts); }
+  // The only verdict about that parent.
+  RouteVerdict verdict_for(const std::string& service) const {
+    RouteVerdict found;
+    for (const auto& list : plan.route_verdicts)
+      for (const RouteVerdict& verdict : *list)
+        if (verdict.route->parents[verdict.parent].name == service) found = verdict;
+    return found;
+  }
+  static std::pair<RouteCondition, RouteCondition> conditions(const RouteVerdict& verdict) {
+    return {verdict.accepted, verdict.resolved};
+  }
   bool is_captured(const std::string& cluster_ip, uint16_t port = 80) const {
     const auto row = plan.rows.at(
         {MapId::kService, bytes_of(ks_service_key{ip(cluster_ip).raw(), port, IPPROTO_TCP, 0})});
@@ -218,6 +229,62 @@ TEST_F(CompileRoute, BackendsNameServiceIdsAndInvalidOnesKeepTheirShare) {
   EXPECT_EQ(backends[2].weight, 7u);
   EXPECT_THAT(backends[2].service, ElementsAre(0, 0));
   EXPECT_EQ(findings().size(), 4u + 1u) << "four backends, and the ExternalName itself";
+}
+
+TEST_F(CompileRoute, TheVerdictOfARouteThatServesIsTrueInBothConditions) {
+  mesh.add_service("shop", "v1", {"10.96.0.11"});
+  add_route("shop", "r").rules[0].backends = {backend("v1")};
+  run();
+  const auto [accepted, resolved] = conditions(verdict_for("pay"));
+  EXPECT_EQ(accepted, (RouteCondition{true, "Accepted", ""}));
+  EXPECT_EQ(resolved, (RouteCondition{true, "ResolvedRefs", ""}));
+}
+
+TEST_F(CompileRoute, EveryParentGetsItsOwnVerdictWithTheTextOfItsFinding) {
+  mesh.add_service("shop", "none", {}).headless = true;
+  mesh.add_service("shop", "sticky", {"10.96.0.5"}).session_affinity = true;
+  add_route("shop", "r").parents = {parent("shop", "missing"), parent("shop", "none"),
+                                    parent("shop", "sticky"), parent("shop", "pay", 99),
+                                    parent("shop", "pay")};
+  run();
+  const auto said = findings();
+  size_t verdicts = 0;
+  for (const auto& list : plan.route_verdicts)
+    for (const RouteVerdict& verdict : *list) {
+      ++verdicts;
+      EXPECT_EQ(verdict.accepted.is_true, verdict.parent == 4) << verdict.parent;
+      if (verdict.parent == 4) continue;
+      EXPECT_EQ(verdict.accepted.reason, "NoMatchingParent");
+      const std::string& text = verdict.accepted.message;
+      EXPECT_TRUE(std::ranges::any_of(said, [&](const auto& f) { return text.starts_with(f); }))
+          << text;
+    }
+  EXPECT_EQ(verdicts, 5u);
+}
+
+TEST_F(CompileRoute, InvalidBackendsAreOneConditionWithTheReasonOfTheFirst) {
+  auto bucket = backend("bucket");
+  bucket.kind = "x.io/Bucket";
+  add_route("shop", "r").rules[0].backends = {backend("missing"), bucket, backend("missing")};
+  run();
+  const auto [accepted, resolved] = conditions(verdict_for("pay"));
+  EXPECT_TRUE(accepted.is_true);
+  EXPECT_EQ(resolved, (RouteCondition{false, "BackendNotFound",
+                                      "there is no Service shop/missing; kind x.io/Bucket cannot "
+                                      "be a backend"}));
+  add_route("shop", "r").rules[0].backends = {bucket};
+  run();
+  EXPECT_EQ(conditions(verdict_for("pay")).second.reason, "InvalidKind");
+}
+
+TEST_F(CompileRoute, APortThatSaysItIsNotHttpIsAcceptedWithAWord) {
+  auto& pay = mesh.add_service("shop", "pay", {"10.96.0.1"});
+  pay.ports[0].app_protocol = model::AppProtocol::kHttp2;
+  add_route("shop", "r");
+  run();
+  const RouteCondition accepted = conditions(verdict_for("pay")).first;
+  EXPECT_TRUE(accepted.is_true);
+  EXPECT_THAT(accepted.message, HasSubstr("routes read HTTP/1.1 only"));
 }
 
 TEST_F(CompileRoute, EndpointsOfEveryTcpServiceAreThereWithAndWithoutRoutes) {
