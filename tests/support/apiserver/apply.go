@@ -18,6 +18,10 @@ func (w *write) patch(r *http.Request, media string) (made *object, isNew bool, 
 	if refusal != nil {
 		return nil, false, refusal
 	}
+	if media == jsonPatch {
+		made, refusal = w.patchJSON(body)
+		return made, false, refusal
+	}
 	doc, err := decodeDocument(body)
 	if err != nil {
 		return nil, false, badRequest("error decoding patch (the stand-in reads JSON only): %v", err)

@@ -81,6 +81,7 @@ func builtinKinds() []*kind {
 		{plural: "events", name: "Event", shortNames: []string{"ev"}, namespaced: true,
 			fields: []string{"involvedObject.kind", "involvedObject.namespace", "involvedObject.name",
 				"involvedObject.uid", "reason", "type"}},
+		{group: "events.k8s.io", plural: "events", name: "Event", shortNames: []string{"ev"}, namespaced: true},
 		{group: "discovery.k8s.io", plural: "endpointslices", name: "EndpointSlice", namespaced: true},
 		{group: "coordination.k8s.io", plural: "leases", name: "Lease", namespaced: true, needsRV: true},
 		{group: "apiextensions.k8s.io", plural: "customresourcedefinitions", name: "CustomResourceDefinition",

@@ -182,8 +182,8 @@ func (s *server) serveWrite(w http.ResponseWriter, r *http.Request, v view, to t
 	}
 	if verb == "patch" || verb == "apply" {
 		media, _ := parseOffer(r.Header.Get("Content-Type"))
-		if media != mergePatch && media != applyPatch {
-			return unsupportedMediaType(media, mergePatch+", "+applyPatch)
+		if media != mergePatch && media != applyPatch && media != jsonPatch {
+			return unsupportedMediaType(media, strings.Join([]string{jsonPatch, mergePatch, applyPatch}, ", "))
 		}
 		made, isNew, refusal := run.patch(r, media)
 		return answerWrite(w, &v, made, isNew, refusal)

@@ -70,6 +70,25 @@ func TestStatusIsWrittenApart(t *testing.T) {
 	s.do("PATCH", states+"/n1/status?fieldManager=agent", applyPatch, applied(`[]`)).want(t, 404) // no such subresource
 }
 
+func TestAJSONPatchTakesOutWhatItHasTested(t *testing.T) {
+	s := startStandin(t)
+	const nodes = "/api/v1/nodes"
+	s.do("POST", nodes, "application/json",
+		`{"metadata":{"name":"n1"},"spec":{"taints":[{"key":"a","effect":"NoSchedule"},{"key":"b","effect":"NoExecute"}]}}`).want(t, 201)
+	take := func(i, key string) string {
+		return `[{"op":"test","path":"/spec/taints/` + i + `","value":{"key":"` + key + `","effect":"NoSchedule"}},` +
+			`{"op":"remove","path":"/spec/taints/` + i + `"}]`
+	}
+	for _, stale := range []string{take("1", "a"), take("7", "a"), take("0", "b")} {
+		s.do("PATCH", nodes+"/n1", jsonPatch, stale).want(t, 422)
+	}
+	left := s.do("PATCH", nodes+"/n1", jsonPatch, take("0", "a")).want(t, 200).body.list("spec.taints")
+	if len(left) != 1 || left[0].(map[string]any)["key"] != "b" {
+		t.Errorf("left: %v", left)
+	}
+	s.do("PATCH", nodes+"/none", jsonPatch, take("0", "a")).want(t, 404)
+}
+
 func TestDeletionKeepsItsPromises(t *testing.T) {
 	s := startStandin(t)
 	s.do("POST", maps, "application/json", `{"metadata":{"name":"kept","finalizers":["x/y"]}}`).want(t, 201)
@@ -102,7 +121,9 @@ func TestWhatIsNotUnderstoodIsRefused(t *testing.T) {
 		{"POST", maps, "application/json", `{"metadata":{"name":"b","namespace":"other"}}`, 400},
 		{"POST", maps, "application/json", `{"kind":"Secret","metadata":{"name":"b"}}`, 400},
 		{"POST", maps, "application/vnd.kubernetes.protobuf", "k8s", 415},
-		{"PATCH", maps + "/a", "application/json-patch+json", `[]`, 415},
+		{"PATCH", maps + "/a", "application/strategic-merge-patch+json", `{}`, 415},
+		{"PATCH", maps + "/a", jsonPatch, `{}`, 400},
+		{"PATCH", maps + "/a", jsonPatch, `[{"op":"add","path":"/data","value":{}}]`, 422},
 		{"PUT", maps + "/none", "application/json", `{"metadata":{"name":"none"}}`, 404},
 		{"PUT", maps + "/a", "application/json", `{"metadata":{"name":"b"}}`, 400},
 		{"GET", "/api/v1/namespaces/default/widgets", "", "", 404},
