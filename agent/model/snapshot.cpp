@@ -32,17 +32,27 @@ std::string ObjectKey::to_string() const {
   return std::string(kind_name(kind)) + " " + (ns.empty() ? name : ns + "/" + name);
 }
 
+namespace {
+
+// Nothing: the labels do not say.
+std::optional<bool> mesh_setting(const Labels& labels) {
+  const auto label = labels.find(std::string(kMeshLabel));
+  if (label == labels.end()) return std::nullopt;
+  if (label->second == "enabled") return true;
+  if (label->second == "disabled") return false;
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool is_meshed(const Namespace& ns) {
+  return mesh_setting(ns.meta.labels).value_or(false);
+}
+
 bool is_meshed(const Snapshot& snapshot, const Pod& pod) {
-  const auto setting = [](const Labels& labels) -> std::optional<bool> {
-    const auto label = labels.find(std::string(kMeshLabel));
-    if (label == labels.end()) return std::nullopt;
-    if (label->second == "enabled") return true;
-    if (label->second == "disabled") return false;
-    return std::nullopt;
-  };
-  if (const auto own = setting(pod.meta.labels)) return *own;
+  if (const auto own = mesh_setting(pod.meta.labels)) return *own;
   const auto ns = snapshot.namespaces.find({Kind::kNamespace, "", pod.meta.key.ns});
-  return ns != snapshot.namespaces.end() && setting(ns->second->meta.labels).value_or(false);
+  return ns != snapshot.namespaces.end() && is_meshed(*ns->second);
 }
 
 }  // namespace keelson::model

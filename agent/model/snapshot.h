@@ -29,6 +29,7 @@ struct Snapshot {
   ObjectMap<NodeState> node_states;
 };
 
+bool is_meshed(const Namespace& ns);
 // True when the pod is in the mesh by labels: its own kMeshLabel, else its namespace's.
 bool is_meshed(const Snapshot& snapshot, const Pod& pod);
 

@@ -366,7 +366,7 @@ bool Enrolment::check(Enrolled& pod, const link::Registration& now) {
   return true;
 }
 
-void Enrolment::repair(const Enrolled& pod) {
+void Enrolment::repair(Enrolled& pod) {
   if (!pod.attached) return;
   const bool whole =
       hooks_.listeners_installed(pod.facts.slot, pod.listeners) &&
@@ -374,10 +374,9 @@ void Enrolment::repair(const Enrolled& pod) {
       (pod.facts.host_ifindex == 0 || hooks_.source_check_attached(pod.facts.host_ifindex));
   if (whole) return;
   const auto attached = attach(pod);
-  if (attached)
-    ++repairs_;
-  else
-    note_failure(pod.wanted, attached.error());
+  if (!attached) return note_failure(pod.wanted, attached.error());
+  ++repairs_;
+  ++pod.repairs;
 }
 
 bool Enrolment::release_retired(const std::function<bool(uint64_t)>& rows_gone) {
@@ -426,6 +425,11 @@ bool Enrolment::has(std::string_view uid) const {
   return enrolled_.contains(uid) ||
          std::any_of(leaving_.begin(), leaving_.end(),
                      [&](const Leaving& pod) { return pod.facts.uid == uid; });
+}
+
+uint64_t Enrolment::repairs_of(std::string_view uid) const {
+  const auto pod = enrolled_.find(uid);
+  return pod == enrolled_.end() ? 0 : pod->second.repairs;
 }
 
 const Fd* Enrolment::sock_diag(std::string_view uid) const {

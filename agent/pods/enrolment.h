@@ -79,6 +79,7 @@ class Enrolment {
   std::vector<EnrolmentProblem> problems() const;
   std::optional<MonotonicTime> next_retry() const;
   uint64_t repairs() const noexcept { return repairs_; }  // by self_check
+  uint64_t repairs_of(std::string_view uid) const;        // since it was enrolled
   size_t leaving() const noexcept { return leaving_.size(); }
   const Fd* sock_diag(std::string_view uid) const;  // null: not enrolled
   // In the mesh, or on its way in or out.
@@ -96,6 +97,7 @@ class Enrolment {
     link::PodListeners listeners;
     Fd sock_diag;
     bool attached = false;
+    uint64_t repairs = 0;
   };
   struct Leaving {
     compile::LocalPod facts;  // uid empty: hold knows it no more; addresses empty: not known
@@ -120,7 +122,7 @@ class Enrolment {
   void release_unused_slots();
   void note_failure(const WantedPod& wanted, Error error);
   bool check(Enrolled& pod, const link::Registration& now);  // true: facts changed
-  void repair(const Enrolled& pod);
+  void repair(Enrolled& pod);
 
   link::Hold& hold_;
   datapath::PodHooks& hooks_;
