@@ -80,6 +80,7 @@ admin::LiveState AgentState::live() const {
   live.cni_repairs = parts_.pods_side.conflist_repairs();
   live.proxy = parts_.proxies.state();
   live.source = parts_.source.state();
+  live.reports = parts_.status.counters();
   live.rollout = rollout_state();
   live.enrolments = enrolments();
   live.findings = parts_.store.findings();
@@ -87,7 +88,8 @@ admin::LiveState AgentState::live() const {
     live.findings.push_back(std::move(finding));
   for (model::Finding& finding : parts_.source.findings())
     live.findings.push_back(std::move(finding));
-  if (auto finding = parts_.status.finding()) live.findings.push_back(std::move(*finding));
+  for (model::Finding& finding : parts_.status.findings())
+    live.findings.push_back(std::move(finding));
   if (const auto problem = parts_.pods_side.problem())
     live.findings.push_back(
         {model::Severity::kError, problem->reason, {}, "", problem->message(), ""});
@@ -146,6 +148,21 @@ std::vector<datapath::KernelCheck> AgentState::neighbours() const {
   std::vector<uint32_t> ours;
   for (const auto& link : *links) ours.push_back(link.program_id);
   return datapath::judge_neighbours(*programs, ours);
+}
+
+status::ReportView AgentState::report_view() const {
+  using State = status::SeenPod::State;
+  status::ReportView view{
+      snapshot(), plan(), parts_.store.refused_routes().all(), {}, parts_.readiness.is_ready()};
+  for (const admin::Enrolment& each : enrolments()) {
+    State state = State::kJoining;
+    if (each.state == admin::EnrolmentState::kReady) state = State::kReady;
+    if (each.state == admin::EnrolmentState::kLeaving) state = State::kLeaving;
+    if (each.state == admin::EnrolmentState::kRefused) state = State::kRefused;
+    view.pods.push_back({each.ns, each.name, each.uid, state, each.reason, each.detail,
+                         parts_.enrolment.repairs_of(each.uid)});
+  }
+  return view;
 }
 
 std::vector<admin::Check> AgentState::checks() const {

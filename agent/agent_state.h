@@ -49,6 +49,8 @@ class AgentState final : public admin::AdminState {
   const admin::Readiness& readiness() const override { return parts_.readiness; }
   std::vector<admin::Check> checks() const override;
   const datapath::Inventory& kernel() const override { return parts_.kernel; }
+  // What the cluster is told.
+  status::ReportView report_view() const;
 
  private:
   std::vector<admin::Enrolment> enrolments() const;

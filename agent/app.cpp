@@ -148,7 +148,8 @@ class App::Parts {
       spdlog::warn("component=model msg=\"{}\"", loaded.error().message());
     KS_TRY(source_.start(
         [this](std::vector<source::FileChange> changes) { on_files(std::move(changes)); }));
-    if (rest::Client* const client = source_.client()) status_.use(*client);
+    if (rest::Client* const client = source_.client())
+      status_.use(*client, options_.root_namespace, [this] { return state_.report_view(); });
     KS_TRY(pods_side_.start());
     self_check_timer_.start_repeating(kSelfCheckInterval);
     hold_timer_.start_repeating(kHoldWatchInterval);
@@ -245,6 +246,7 @@ class App::Parts {
     readiness_.mark_done(admin::kTaskSourceRead);
     const bool changed = store_.apply_batch(std::move(files), gone);
     readiness_.mark_unknown_content(store_.unknown_content());
+    status_.note_change();  // a bad version of a route is no change of what serves
     if (!save_timer_.is_active()) save_timer_.start(kSaveDelay);
     if (changed || !reconciler_.has_applied()) reconcile_timer_.start({});
   }
@@ -305,6 +307,7 @@ class App::Parts {
     else
       readiness_.mark_missing(admin::kTaskHoldConnected, "no answer at " + options_.hold_socket +
                                                              "; is keelson-hold running?");
+    status_.note_change();
   }
 
   void self_check() {

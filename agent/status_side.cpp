@@ -12,19 +12,23 @@ StatusSide::StatusSide(io::EventLoop& loop, const Clock& clock, std::string fold
       file_(std::move(folder), node_name_),
       timer_(loop, [this] {
         if (apply_) apply_->wake();
+        if (reports_) reports_->wake();
         arm();
       }) {}
 
-void StatusSide::use(rest::Client& client) {
-  apply_.emplace(node_name_,
-                 status::NodeStateApply::Seams{
-                     client, clock_, [this] { return std::uniform_real_distribution<>()(random_); },
-                     [this] { arm(); }});
+void StatusSide::use(rest::Client& client, const std::string& ns,
+                     std::function<status::ReportView()> view) {
+  const auto random = [this] { return std::uniform_real_distribution<>()(random_); };
+  const auto schedule = [this] { arm(); };
+  apply_.emplace(node_name_, status::NodeStateApply::Seams{client, clock_, random, schedule});
+  reports_.emplace(node_name_, ns,
+                   status::Reports::Seams{client, clock_, random, std::move(view), schedule});
 }
 
 void StatusSide::shut() {
   is_shut_ = true;
   apply_.reset();
+  reports_.reset();
   timer_.stop();
 }
 
@@ -36,23 +40,43 @@ Result<bool> StatusSide::write(const model::NodeState& state) {
 void StatusSide::compare(const model::Snapshot& snapshot) {
   if (!apply_) return;
   const auto own = snapshot.node_states.find({model::Kind::kNodeState, "", node_name_});
-  apply_->on_seen(own == snapshot.node_states.end() ? nullptr : own->second.get());
+  const model::NodeState* seen = own == snapshot.node_states.end() ? nullptr : own->second.get();
+  apply_->on_seen(seen);
+  reports_->start(seen);
 }
 
-std::optional<model::Finding> StatusSide::finding() const {
-  if (!apply_ || !apply_->error()) return std::nullopt;
-  const Error& error = *apply_->error();
-  return model::Finding{
-      model::Severity::kError,
-      error.reason,
-      {},
-      "NodeState " + node_name_,
-      "the other nodes do not learn of this node's pods: " + error.message(),
-      "check that the NodeState CRD is installed and that the agent may patch it"};
+void StatusSide::note_change() {
+  if (reports_) reports_->note_change();
+}
+
+admin::ReportCounters StatusSide::counters() const {
+  if (!reports_) return {};
+  return {reports_->is_leader(), reports_->route_statuses_written(), reports_->events_written(),
+          reports_->events_dropped()};
+}
+
+std::vector<model::Finding> StatusSide::findings() const {
+  std::vector<model::Finding> findings;
+  if (apply_ && apply_->error()) {
+    const Error& error = *apply_->error();
+    findings.push_back(
+        {model::Severity::kError,
+         error.reason,
+         {},
+         "NodeState " + node_name_,
+         "the other nodes do not learn of this node's pods: " + error.message(),
+         "check that the NodeState CRD is installed and that the agent may patch it"});
+  }
+  if (reports_)
+    for (model::Finding& finding : reports_->findings()) findings.push_back(std::move(finding));
+  return findings;
 }
 
 void StatusSide::arm() {
-  timer_.start_at(apply_ ? apply_->next_wake() : std::nullopt, clock_.now());
+  std::optional<MonotonicTime> next = apply_ ? apply_->next_wake() : std::nullopt;
+  const auto report = reports_ ? reports_->next_wake() : std::nullopt;
+  if (report && (!next || *report < *next)) next = report;
+  timer_.start_at(next, clock_.now());
 }
 
 }  // namespace keelson

@@ -1,12 +1,15 @@
 // StatusSide: how this node tells the others of its pods: a file in the shared folder, or its
-// NodeState at the API server, with the timer that this needs. Only wiring, like App, which owns
-// it. Agent loop only.
+// NodeState at the API server; there also everything else that the cluster is told (Reports). With
+// the timer that this needs. Only wiring, like App, which owns it. Agent loop only.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <random>
 #include <string>
+#include <vector>
 
+#include "admin/admin_state.h"
 #include "base/clock.h"
 #include "io/event_loop.h"
 #include "io/timer.h"
@@ -14,6 +17,7 @@
 #include "rest/client.h"
 #include "status/node_state_apply.h"
 #include "status/node_state_file.h"
+#include "status/reports.h"
 
 namespace keelson {
 
@@ -23,15 +27,19 @@ class StatusSide final : public status::NodeStateWriter {
   StatusSide(io::EventLoop& loop, const Clock& clock, std::string folder, std::string node_name);
 
   // From here on by the API server; the client outlives this. Before, and without it: the folder.
-  void use(rest::Client& client);
+  // `ns`: of the release; `view`: what there is to report.
+  void use(rest::Client& client, const std::string& ns, std::function<status::ReportView()> view);
   // A newer agent owns the node, and its NodeState.
   void shut();
 
   Result<bool> write(const model::NodeState& state) override;
   // The source's view of the own NodeState, which somebody else may have changed.
   void compare(const model::Snapshot& snapshot);
-  // That the API server does not take the NodeState, and why.
-  std::optional<model::Finding> finding() const;
+  // What there is to report may be something else now.
+  void note_change();
+  admin::ReportCounters counters() const;
+  // What the API server does not take, and why.
+  std::vector<model::Finding> findings() const;
 
  private:
   void arm();
@@ -41,6 +49,7 @@ class StatusSide final : public status::NodeStateWriter {
   std::mt19937_64 random_;
   status::NodeStateFile file_;
   std::optional<status::NodeStateApply> apply_;
+  std::optional<status::Reports> reports_;
   bool is_shut_ = false;
   io::Timer timer_;
 };

@@ -92,6 +92,13 @@ struct SourceState {
   std::vector<SourceKind> kinds;  // empty: a folder
 };
 
+// What the agent tells the cluster beside its NodeState, since it started.
+struct ReportCounters {
+  bool is_leader = false;  // now; the leader writes the statuses of routes
+  uint64_t route_statuses_total = 0;
+  uint64_t events_written_total = 0, events_dropped_total = 0;
+};
+
 // What changes without a new generation.
 struct LiveState {
   std::string version;  // "0.1.0"
@@ -103,6 +110,7 @@ struct LiveState {
   uint64_t cni_repairs = 0;  // of our CNI configuration, after somebody else changed it
   ProxyState proxy;
   SourceState source;
+  ReportCounters reports;
   RolloutState rollout;
   std::vector<Enrolment> enrolments;
   std::vector<model::Finding> findings;  // beside plan.findings: documents, enrolment, kernel

@@ -195,6 +195,18 @@ void add_pods(Families& out, const LiveState& live) {
           MetricType::Gauge, in_state(EnrolmentState::kRefused));
 }
 
+void add_reports(Families& out, const ReportCounters& reports) {
+  out.one("keelson_agent_leader", "1 while this agent writes the statuses of routes.",
+          MetricType::Gauge, reports.is_leader ? 1 : 0);
+  out.one("keelson_agent_route_status_writes_total", "Statuses of HTTPRoutes that were written.",
+          MetricType::Counter, static_cast<double>(reports.route_statuses_total));
+  out.begin("keelson_agent_kubernetes_events_total",
+            "Events about pods and namespaces; dropped: too many, or refused by the API server.",
+            MetricType::Counter);
+  out.add({{"result", "written"}}, static_cast<double>(reports.events_written_total));
+  out.add({{"result", "dropped"}}, static_cast<double>(reports.events_dropped_total));
+}
+
 }  // namespace
 
 std::string metrics_text(const MetricsInput& input) {
@@ -219,6 +231,7 @@ std::string metrics_text(const MetricsInput& input) {
   add_findings(out, input);
   add_pods(out, live);
   add_source(out, live.source);
+  add_reports(out, live.reports);
   out.begin("keelson_agent_events_lost_total",
             "Flow events lost: the kernel's ring buffer was full, or a reader was too slow.",
             MetricType::Counter);

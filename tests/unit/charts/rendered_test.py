@@ -68,12 +68,13 @@ class Rendered(unittest.TestCase):
             if container["name"] == "agent":
                 self.assertEqual({"type": "Unconfined"}, container["securityContext"]["appArmorProfile"], case)
 
-    def test_an_agent_may_write_its_own_nodes_state_only(self):
+    def test_an_agent_may_write_its_own_nodes_state_and_taint_only(self):
         for case in self.cases:
             policies, bindings = (self.kinds(case, f"ValidatingAdmissionPolicy{part}") for part in ("", "Binding"))
             if "keelson-agent" in self.kinds(case, "ClusterRole"):
-                self.assertIn("keelson-node-state", policies, case)
-                self.assertEqual(["Deny"], bindings["keelson-node-state"]["spec"]["validationActions"], case)
+                for name in ("keelson-node-state", "keelson-node-taint"):
+                    self.assertIn(name, policies, case)
+                    self.assertEqual(["Deny"], bindings[name]["spec"]["validationActions"], case)
 
     def test_each_container_gets_exactly_its_capabilities(self):
         for case, (container, _) in self.each(containers):
@@ -164,6 +165,11 @@ class Rendered(unittest.TestCase):
                 rendered = found[entry["metadata"]["name"]]
                 self.assertEqual(entry["spec"], rendered["spec"], case)
                 self.assertEqual("keep", rendered["metadata"]["annotations"]["helm.sh/resource-policy"])
+
+    def test_what_agents_fill_is_made_empty(self):
+        for case in self.cases:
+            self.assertEqual({"keelson-status": {}}, {name: lease["spec"] for name, lease in
+                                                      self.kinds(case, "Lease").items()}, case)
 
     def test_what_the_ca_fills_is_made_empty(self):
         made = {(found["kind"], found["metadata"]["name"]): set(found) for found in self.cases["default"]
