@@ -24,7 +24,8 @@ std::string url_of(std::string_view path, const Query& query) {
 struct Receiver {
   CURL* handle = nullptr;
   const OnLine* on_line = nullptr;  // null: collect
-  std::string body;                 // or the line that is not complete yet
+  const std::function<bool()>* is_over = nullptr;
+  std::string body;  // or the line that is not complete yet
   bool stopped = false;
   bool too_large = false;
 
@@ -48,6 +49,13 @@ struct Receiver {
     return !too_large;
   }
 
+  // libcurl calls it now and then, whether bytes come or not; what is not 0 ends the transfer.
+  static int on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) noexcept {
+    auto& receiver = *static_cast<Receiver*>(self);
+    receiver.stopped = receiver.stopped || (*receiver.is_over)();
+    return receiver.stopped ? 1 : 0;
+  }
+
   static size_t on_bytes(char* bytes, size_t size, size_t count, void* self) noexcept {
     return static_cast<Receiver*>(self)->take({bytes, size * count}) ? size * count : 0;
   }
@@ -65,7 +73,7 @@ pid_t listener_of(CURL* handle) {
 
 Result<Reply> perform(const std::string& socket_path, std::chrono::milliseconds timeout,
                       bool whole_within_timeout, const std::string& url, const OnLine* on_line,
-                      const std::string* posted = nullptr) {
+                      const std::function<bool()>& is_over, const std::string* posted = nullptr) {
   const Curl handle(curl_easy_init());
   if (!handle) return fail(Reason::internal, ErrorSource::kInternal, "libcurl");
   Receiver receiver;
@@ -80,6 +88,12 @@ Result<Reply> perform(const std::string& socket_path, std::chrono::milliseconds 
   curl_easy_setopt(handle.get(), CURLOPT_ERRORBUFFER, why);
   curl_easy_setopt(handle.get(), CURLOPT_WRITEFUNCTION, &Receiver::on_bytes);
   curl_easy_setopt(handle.get(), CURLOPT_WRITEDATA, &receiver);
+  if (is_over) {
+    receiver.is_over = &is_over;
+    curl_easy_setopt(handle.get(), CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(handle.get(), CURLOPT_XFERINFOFUNCTION, &Receiver::on_progress);
+    curl_easy_setopt(handle.get(), CURLOPT_XFERINFODATA, &receiver);
+  }
   if (posted != nullptr) {
     curl_easy_setopt(handle.get(), CURLOPT_POSTFIELDSIZE, static_cast<long>(posted->size()));
     curl_easy_setopt(handle.get(), CURLOPT_COPYPOSTFIELDS, posted->c_str());
@@ -102,6 +116,7 @@ Result<Reply> perform(const std::string& socket_path, std::chrono::milliseconds 
                                          : curl_easy_strerror(code);
     return fail(Reason::cannot_reach, ErrorSource::kUpstream, socket_path + ": " + cause);
   }
+  if (receiver.stopped && status == 0) status = 200;  // before the head came: nothing went wrong
   return Reply{static_cast<int>(status), std::move(receiver.body), listener_of(handle.get())};
 }
 
@@ -122,16 +137,16 @@ AdminClient::AdminClient(std::string socket_path, std::chrono::milliseconds time
     : socket_path_(std::move(socket_path)), timeout_(timeout), advice_(std::move(advice)) {}
 
 Result<Reply> AdminClient::get(std::string_view path, const Query& query) const {
-  return perform(socket_path_, timeout_, true, url_of(path, query), nullptr);
+  return perform(socket_path_, timeout_, true, url_of(path, query), nullptr, is_over_);
 }
 
 Result<Reply> AdminClient::post(std::string_view path, const std::string& body) const {
-  return perform(socket_path_, timeout_, true, url_of(path, {}), nullptr, &body);
+  return perform(socket_path_, timeout_, true, url_of(path, {}), nullptr, is_over_, &body);
 }
 
 Result<Reply> AdminClient::stream(std::string_view path, const Query& query,
                                   const OnLine& on_line) const {
-  return perform(socket_path_, timeout_, false, url_of(path, query), &on_line);
+  return perform(socket_path_, timeout_, false, url_of(path, query), &on_line, is_over_);
 }
 
 }  // namespace keelson::ctl

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,9 @@ class AdminClient final : public AgentLink {
   Result<Reply> get(std::string_view path, const Query& query = {}) const override;
   Result<Reply> stream(std::string_view path, const Query& query,
                        const OnLine& on_line) const override;
+  // Asked about once a second while a stream is idle, or for an answer: true ends it as its reader
+  // would.
+  void stop_when(std::function<bool()> is_over) { is_over_ = std::move(is_over); }
   // The same as get() for a POST of JSON.
   Result<Reply> post(std::string_view path, const std::string& body) const;
 
@@ -32,6 +36,7 @@ class AdminClient final : public AgentLink {
   std::string socket_path_;
   std::chrono::milliseconds timeout_;
   std::string advice_;
+  std::function<bool()> is_over_;
 };
 
 }  // namespace keelson::ctl

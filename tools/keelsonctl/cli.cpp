@@ -1,5 +1,8 @@
 #include "keelsonctl/cli.h"
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <chrono>
 
@@ -91,7 +94,8 @@ void add_raw(CLI::App& app, Options& options) {
       ->check([](const std::string& target) {
         return target.starts_with('/') ? std::string() : std::string("it begins with a slash");
       });
-  raw->add_flag("--lines", options.lines, "Pass lines on as they come");
+  auto* lines = raw->add_flag("--lines", options.lines, "Pass lines on as they come");
+  raw->add_flag("--until-eof", options.until_eof, "Stop when the input ends")->needs(lines);
 }
 
 void add_observe(CLI::App& app, Options& options) {
@@ -146,6 +150,13 @@ int run_verb(const CLI::App& app, const Options& options, const AgentLink& link,
   if (verb == "raw") return command.raw();
   const std::string noun = chosen->get_subcommands().front()->get_name();
   return verb == "bpf" ? run_bpf(noun, options, command) : run_config(noun, command);
+}
+
+// What comes on it meanwhile is thrown away.
+bool has_ended(int in) {
+  pollfd waited{in, POLLIN, 0};
+  char bytes[256];
+  return ::poll(&waited, 1, 0) > 0 && ::read(in, bytes, sizeof bytes) <= 0;
 }
 
 FleetOptions fleet_options(const std::string& verb, const Options& options) {
@@ -220,8 +231,9 @@ int run(const std::vector<std::string>& arguments, const Terminal& terminal) {
     return code == 0 ? kExitOk : kExitUsage;
   }
   if (options.kube.is_wanted) return run_in_cluster(app, options, terminal);
-  const AdminClient agent(options.socket_path(), std::chrono::seconds(options.timeout_seconds),
-                          options.advice());
+  AdminClient agent(options.socket_path(), std::chrono::seconds(options.timeout_seconds),
+                    options.advice());
+  if (options.until_eof) agent.stop_when([&terminal] { return has_ended(terminal.in); });
   return run_verb(app, options, agent, terminal);
 }
 

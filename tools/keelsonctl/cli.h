@@ -25,6 +25,7 @@ struct Terminal {
   bool is_plugin = false;               // run as kubectl-keelson: the agents are those of a cluster
   const Runner* runner = nullptr;       // of kubectl; null: the real one
   const KernelProbe* kernel = nullptr;  // for check --pre; null: the real one
+  int in = 0;                           // whose end is waited for by raw --until-eof
 };
 
 // `arguments`: without the program's name.

@@ -7,6 +7,9 @@ namespace keelson::ctl {
 Result<Reply> read_raw(Ended ended) {
   if (ended.code == 0) return Reply{200, std::move(ended.out)};
   if (!is_remote_exit(ended)) return Failure(kubectl_error(ended));
+  if (ended.code == kExitUsage && ended.out.empty())
+    return fail(Reason::cannot_reach, ErrorSource::kUpstream,
+                "the keelsonctl in its pod is older than this one and does not know `raw`");
   if (ended.code == kExitFindings) return Reply{404, std::move(ended.out)};
   if (ended.code == kExitUsage) return Reply{400, std::move(ended.out)};
   if (ended.code == kExitCannotReach && !ended.out.empty()) return Reply{503, std::move(ended.out)};
@@ -28,7 +31,8 @@ Result<Reply> KubeLink::get(std::string_view path, const Query& query) const {
 
 Result<Reply> KubeLink::stream(std::string_view path, const Query& query,
                                const OnLine& on_line) const {
-  return ask({"raw", "--lines", target_of(path, query)}, on_line);
+  // Nobody tells a program in a pod that its reader is gone: the end of its input does.
+  return ask({"raw", "--lines", "--until-eof", target_of(path, query)}, on_line);
 }
 
 std::string KubeLink::advice() const {

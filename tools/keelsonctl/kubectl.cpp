@@ -114,9 +114,9 @@ Result<std::string> Kubectl::node_of(const std::string& ns, const std::string& p
 Result<Ended> Kubectl::keelsonctl(const std::string& pod, const std::vector<std::string>& arguments,
                                   const OnLine& on_line, const Runner::GoOn& go_on) const {
   std::vector<std::string> all = words(options_.ns);
-  for (const std::string& word : {std::string("exec"), pod, std::string("--container=agent"),
-                                  std::string("--"), std::string("keelsonctl")})
-    all.push_back(word);
+  all.insert(all.end(), {"exec", pod, "--container=agent"});
+  if (on_line) all.emplace_back("--stdin");
+  all.insert(all.end(), {"--", "keelsonctl"});
   all.insert(all.end(), arguments.begin(), arguments.end());
   const auto limit = on_line ? std::chrono::milliseconds(0) : limit_;
   return runner_.run(all, {.time = limit}, on_line, go_on);

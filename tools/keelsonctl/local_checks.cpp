@@ -90,7 +90,9 @@ Outcome check_cgroup(const std::string& root) {
 
 Outcome check_jit(const std::string& root) {
   const std::string value = read_file(root + "/proc/sys/net/core/bpf_jit_enable").value_or("");
-  if (value.empty()) return warning("net.core.bpf_jit_enable cannot be read", "run check as root");
+  if (value.empty())
+    return warning("net.core.bpf_jit_enable cannot be read",
+                   "run check as root, in the node's own network namespace");
   if (value[0] != '0') return good("on");
   return warning("BPF programs are interpreted, which is several times slower",
                  "sysctl -w net.core.bpf_jit_enable=1");

@@ -14,13 +14,14 @@ struct Options {
   std::string output = "table";
   unsigned timeout_seconds = 10;
   KubeOptions kube;
-  bool own = false;      // ready
-  bool pre = false;      // check
-  std::string root;      // check --pre
-  std::string from, to;  // why
-  std::string map;       // bpf map
-  std::string target;    // raw
-  bool lines = false;    // raw
+  bool own = false;        // ready
+  bool pre = false;        // check
+  std::string root;        // check --pre
+  std::string from, to;    // why
+  std::string map;         // bpf map
+  std::string target;      // raw
+  bool lines = false;      // raw
+  bool until_eof = false;  // raw
   struct {
     std::optional<unsigned> last;
     bool follow = false, no_follow = false;

@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,8 +11,6 @@
 #include <csignal>
 
 #include "base/fd.h"
-
-extern char** environ;
 
 namespace keelson::ctl {
 namespace {
@@ -31,46 +29,56 @@ Result<Pipe> make_pipe() {
   return Pipe{Fd(ends[0]), Fd(ends[1])};
 }
 
-// posix_spawn's own objects, freed in any case.
-class SpawnSetup {
- public:
-  SpawnSetup() {
-    posix_spawn_file_actions_init(&actions_);
-    posix_spawnattr_init(&attributes_);
-  }
-  ~SpawnSetup() {
-    posix_spawn_file_actions_destroy(&actions_);
-    posix_spawnattr_destroy(&attributes_);
-  }
-  SpawnSetup(const SpawnSetup&) = delete;
-  SpawnSetup& operator=(const SpawnSetup&) = delete;
-
-  Result<pid_t> spawn(const std::vector<std::string>& words, const Fd& out, const Fd& err) {
-    posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions_, out.get(), STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions_, err.get(), STDERR_FILENO);
-    // Ours is ignored, which a child would inherit.
-    sigset_t restored;
-    sigemptyset(&restored);
-    sigaddset(&restored, SIGPIPE);
-    posix_spawnattr_setsigdefault(&attributes_, &restored);
-    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGDEF);
-    std::vector<char*> arguments;
-    for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-    arguments.push_back(nullptr);
-    pid_t pid = 0;
-    const int failed =
-        posix_spawnp(&pid, arguments[0], &actions_, &attributes_, arguments.data(), environ);
-    if (failed == ENOENT)
-      return fail(Reason::not_found, ErrorSource::kConfig, words[0] + " is not in PATH");
-    if (failed != 0) return fail_errno(Reason::io_error, failed, "start " + words[0]);
-    return pid;
-  }
-
- private:
-  posix_spawn_file_actions_t actions_;
-  posix_spawnattr_t attributes_;
+struct ChildEnds {
+  int in, out, err, failure;
 };
+
+// After fork: only what is safe there. It ends with the thread that waits for it.
+[[noreturn]] void become(char* const* arguments, const ChildEnds& ends) {
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  ::signal(SIGPIPE, SIG_DFL);  // ours is ignored, which it would inherit
+  if (::dup2(ends.in, STDIN_FILENO) >= 0 && ::dup2(ends.out, STDOUT_FILENO) >= 0 &&
+      ::dup2(ends.err, STDERR_FILENO) >= 0)
+    ::execvp(arguments[0], arguments);
+  const int failed = errno;
+  if (::write(ends.failure, &failed, sizeof failed) < 0) ::_exit(126);
+  ::_exit(127);
+}
+
+struct Child {
+  pid_t pid = 0;
+  Fd in, out, err;  // our ends; while `in` is open its input does not end
+};
+
+int wait_for(pid_t pid) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+Result<Child> start(const std::vector<std::string>& words) {
+  KS_ASSIGN(Pipe in, make_pipe());
+  KS_ASSIGN(Pipe out, make_pipe());
+  KS_ASSIGN(Pipe err, make_pipe());
+  KS_ASSIGN(Pipe failure, make_pipe());
+  std::vector<char*> arguments;
+  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  const pid_t pid = ::fork();
+  if (pid < 0) return fail_errno(Reason::io_error, errno, "fork");
+  if (pid == 0)
+    become(arguments.data(),
+           {in.read.get(), out.write.get(), err.write.get(), failure.write.get()});
+  failure.write.reset();
+  int failed = 0;  // the pipe ends without a word when the program starts
+  if (::read(failure.read.get(), &failed, sizeof failed) != sizeof failed)
+    return Child{pid, std::move(in.write), std::move(out.read), std::move(err.read)};
+  wait_for(pid);
+  if (failed == ENOENT)
+    return fail(Reason::not_found, ErrorSource::kConfig, words[0] + " is not in PATH");
+  return fail_errno(Reason::io_error, failed, "start " + words[0]);
+}
 
 // Reads both pipes of a child until they end, or somebody has had enough.
 class Reading {
@@ -149,26 +157,15 @@ class Reading {
   Fd fds_[2];
 };
 
-int wait_for(pid_t pid) {
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
 }  // namespace
 
 Result<Ended> ProcessRunner::run(const std::vector<std::string>& words, const RunLimits& limits,
                                  const OnLine& on_line, const GoOn& go_on) const {
-  KS_ASSIGN(Pipe out, make_pipe());
-  KS_ASSIGN(Pipe err, make_pipe());
-  KS_ASSIGN(const pid_t pid, SpawnSetup().spawn(words, out.write, err.write));
-  out.write.reset();
-  err.write.reset();
-  Reading reading(std::move(out.read), std::move(err.read), limits, on_line, go_on);
+  KS_ASSIGN(Child child, start(words));
+  Reading reading(std::move(child.out), std::move(child.err), limits, on_line, go_on);
   const bool whole = reading.to_the_end();
-  if (!whole) ::kill(pid, SIGKILL);
-  const int code = wait_for(pid);
+  if (!whole) ::kill(child.pid, SIGKILL);
+  const int code = wait_for(child.pid);
   reading.ended.code = whole || reading.ended.timed_out ? code : 0;
   if (reading.ended.out.size() > limits.out_bytes_max)
     return fail(Reason::bad_value, ErrorSource::kUpstream, "the answer is too large");

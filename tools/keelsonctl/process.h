@@ -30,6 +30,7 @@ class Runner {
   using GoOn = std::function<bool()>;  // asked some times a second; false: as above
 
   virtual ~Runner() = default;
+  // The program's input is empty and ends when this process does, or has had enough.
   // Error: not_found, the program is not in PATH; io_error.
   virtual Result<Ended> run(const std::vector<std::string>& words, const RunLimits& limits,
                             const OnLine& on_line = nullptr, const GoOn& go_on = nullptr) const = 0;

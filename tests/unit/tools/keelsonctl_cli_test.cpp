@@ -199,6 +199,21 @@ TEST_F(Keelsonctl, RawPassesAnAnswerOnAndItsStatusAsExitCode) {
   EXPECT_EQ(ctl({"raw", "--lines", "/v1/observe?last=5"}).out.substr(0, 8), "{\"time\":");
 }
 
+// The reader of a stream in a pod goes without a word: on a quiet node nothing is written that
+// fails.
+TEST_F(Keelsonctl, RawStopsAQuietStreamWhenItsInputEnds) {
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const Fd in(ends[0]);
+  Fd writer(ends[1]);
+  writer.reset();
+  std::ostringstream out, err;
+  const int code =
+      run({"--run-dir", admin_.run_dir(), "raw", "--lines", "--until-eof", "/v1/observe?follow=1"},
+          {.out = out, .err = err, .checks_root = {}, .in = in.get()});
+  EXPECT_EQ(code, kExitOk) << err.str();
+}
+
 TEST_F(Keelsonctl, StatusShowsTheFirstCall) {
   admin_.on_loop([this] { admin_.flows.add(admin::denied_event()); });
   const auto status = ctl({"status"});

@@ -138,6 +138,8 @@ TEST(ReadRaw, TheExitCodeStandsForTheStatus) {
            ExitCase{2, "{}", "command terminated with exit code 2\n", 400, Reason::none},
            ExitCase{3, "not ready\n", "command terminated with exit code 3\n", 503, Reason::none},
            ExitCase{3, "", kExit3, 0, Reason::cannot_reach},
+           ExitCase{2, "", "not expected: raw\ncommand terminated with exit code 2\n", 0,
+                    Reason::cannot_reach},
            ExitCase{1, "", "Error from server (NotFound): pods \"x\" not found\n", 0,
                     Reason::not_found},
            ExitCase{1, "", "Error from server (Forbidden): pods \"x\" is forbidden: no\n", 0,
@@ -232,10 +234,12 @@ TEST_F(Cluster, ObserveMergesTheLinesOfAllNodes) {
            R"(","to":"shop/pay-1","source":"a","destination":"b","original":"b"})"
            "\n";
   };
-  kubectl_.answers["exec agent-a --container=agent -- keelsonctl raw --lines /v1/observe?last=20"] =
-      {0, flow("shop/web-1") + flow("shop/web-2"), "", false};
-  kubectl_.answers["exec agent-b --container=agent -- keelsonctl raw --lines /v1/observe?last=20"] =
-      {0, flow("shop/web-3"), "", false};
+  kubectl_.answers
+      ["exec agent-a --container=agent --stdin -- keelsonctl raw --lines --until-eof "
+       "/v1/observe?last=20"] = {0, flow("shop/web-1") + flow("shop/web-2"), "", false};
+  kubectl_.answers
+      ["exec agent-b --container=agent --stdin -- keelsonctl raw --lines --until-eof "
+       "/v1/observe?last=20"] = {0, flow("shop/web-3"), "", false};
   const auto seen = ctl({"observe"});
   EXPECT_EQ(seen.code, kExitOk) << seen.err;
   EXPECT_EQ(std::count(seen.out.begin(), seen.out.end(), '\n'), 3) << seen.out;
@@ -295,6 +299,10 @@ TEST(ProcessRunner, EndsAProgramThatTakesTooLongOrThatNobodyReadsAnyMore) {
   ASSERT_TRUE(enough);
   EXPECT_EQ(enough->code, 0);
   EXPECT_EQ(lines, 3);
+  const auto reader =
+      ProcessRunner().run({"cat"}, {.time = std::chrono::milliseconds(50)}, nullptr, nullptr);
+  ASSERT_TRUE(reader);
+  EXPECT_TRUE(reader->timed_out) << "its input ended while we were there";
   const auto given_up = ProcessRunner().run({"sleep", "60"}, {}, nullptr, [] { return false; });
   ASSERT_TRUE(given_up);
   EXPECT_FALSE(given_up->timed_out);
