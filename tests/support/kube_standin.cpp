@@ -179,4 +179,10 @@ void KubeStandin::kill() {
   pid_ = -1;
 }
 
+void KubeStandin::restart(std::vector<std::string> arguments) {
+  kill();
+  arguments.insert(arguments.end(), {"--listen", api_.substr(api_.rfind('/') + 1)});
+  start(std::move(arguments));
+}
+
 }  // namespace keelson::test

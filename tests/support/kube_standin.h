@@ -55,6 +55,9 @@ class KubeStandin {
 
   // The process dies at once, as of a power cut.
   void kill();
+  // Another one takes its place for its clients: address, certificate and token are the same. It
+  // knows no object but those of `arguments`.
+  void restart(std::vector<std::string> arguments = {});
 
  private:
   void start(std::vector<std::string> arguments);

@@ -17,15 +17,44 @@ import (
 	"time"
 )
 
-// credentials are the files of one run: a CA of its own, a token, and what clients read them from.
+// credentials are the files of one folder: a CA of its own, a token, and what clients read them from. A stand-in that
+// finds them in its folder takes them over: to its clients it is the one before it, started again.
 //
-//	FOLDER/ca.crt  FOLDER/token  FOLDER/kubeconfig
+//	FOLDER/ca.crt  FOLDER/token  FOLDER/kubeconfig  FOLDER/serving.pem
 //	FOLDER/serviceaccount/{ca.crt,token,namespace}   as in a pod
 type credentials struct {
 	folder      string
 	authority   []byte // PEM
 	token       string
 	certificate tls.Certificate
+}
+
+// keptCredentials reads those of an earlier run; an error says that they are not there, or not whole.
+func keptCredentials(folder string) (*credentials, error) {
+	serving := filepath.Join(folder, servingFile)
+	certificate, err := tls.LoadX509KeyPair(serving, serving)
+	if err != nil {
+		return nil, err
+	}
+	authority, err := os.ReadFile(filepath.Join(folder, "ca.crt"))
+	if err != nil {
+		return nil, err
+	}
+	token, err := os.ReadFile(filepath.Join(folder, "token"))
+	if err != nil {
+		return nil, err
+	}
+	return &credentials{folder: folder, token: string(token), authority: authority, certificate: certificate}, nil
+}
+
+// servingText is the server's certificate with its key.
+func (c *credentials) servingText() (string, error) {
+	key, err := x509.MarshalPKCS8PrivateKey(c.certificate.PrivateKey)
+	if err != nil {
+		return "", err
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.certificate.Certificate[0]})) +
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})), nil
 }
 
 func newCredentials(folder string, names []string) (*credentials, error) {
@@ -69,6 +98,8 @@ func template(name string) *x509.Certificate {
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(240 * time.Hour)}
 }
 
+const servingFile = "serving.pem"
+
 const kubeconfigForm = `apiVersion: v1
 kind: Config
 clusters:
@@ -91,9 +122,13 @@ func (c *credentials) write(url string) error {
 	if err := os.MkdirAll(account, 0o755); err != nil {
 		return err
 	}
+	serving, err := c.servingText()
+	if err != nil {
+		return err
+	}
 	kubeconfig := fmt.Sprintf(kubeconfigForm, url, filepath.Join(c.folder, "ca.crt"), filepath.Join(c.folder, "token"))
 	for name, text := range map[string]string{"ca.crt": string(c.authority), "token": c.token,
-		"kubeconfig": kubeconfig, "serviceaccount/ca.crt": string(c.authority), "serviceaccount/token": c.token,
+		"kubeconfig": kubeconfig, servingFile: serving, "serviceaccount/ca.crt": string(c.authority), "serviceaccount/token": c.token,
 		"serviceaccount/namespace": "keelson-system"} {
 		if err := os.WriteFile(filepath.Join(c.folder, name), []byte(text), 0o600); err != nil {
 			return err

@@ -48,10 +48,10 @@ func fail(status int, text string) {
 
 // options of serve.
 type options struct {
-	folder, listen, control, tokenFile, names string
-	history                                   int
-	bookmarks                                 time.Duration
-	stdinIsLeash                              bool
+	folder, listen, control, tokenFile, names, load string
+	history                                         int
+	bookmarks                                       time.Duration
+	stdinIsLeash                                    bool
 }
 
 func parseServe(arguments []string) (o options) {
@@ -61,6 +61,7 @@ func parseServe(arguments []string) (o options) {
 	flags.StringVar(&o.control, "control", "127.0.0.1:0", "loopback address of the control API (HTTP)")
 	flags.StringVar(&o.tokenFile, "tokens", "", "CSV file of bearer tokens: token,user,uid,\"groups\"")
 	flags.StringVar(&o.names, "names", "", "further names and addresses for the certificate, joined by commas")
+	flags.StringVar(&o.load, "load", "", "file of JSON lines: objects that are there before anybody can ask")
 	flags.IntVar(&o.history, "history", 10000, "changes kept per kind; older versions give 410")
 	flags.DurationVar(&o.bookmarks, "bookmarks", time.Minute, "interval between the bookmarks of a watch")
 	flags.BoolVar(&o.stdinIsLeash, "end-with-stdin", false, "end when standard input is closed")
@@ -91,7 +92,10 @@ func start(o options) (*running, error) {
 	if o.names != "" {
 		names = strings.Split(o.names, ",")
 	}
-	made, err := newCredentials(folder, names)
+	made, err := keptCredentials(folder)
+	if err != nil {
+		made, err = newCredentials(folder, names)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -109,6 +113,9 @@ func start(o options) (*running, error) {
 	}
 	users[made.token] = user{Name: "admin", Groups: []string{"system:masters", "system:authenticated"}}
 	s.tokens.setUsers(users)
+	if err := loadFile(s, o.load); err != nil {
+		return nil, err
+	}
 	g := newGate(s, made.certificate)
 	if err := g.open(o.listen); err != nil {
 		return nil, err
@@ -125,6 +132,21 @@ func start(o options) (*running, error) {
 	go steering.Serve(listener)
 	return &running{g, s, steering, map[string]string{"api": url, "control": "http://" + listener.Addr().String(),
 		"dir": folder, "token": made.token}}, nil
+}
+
+func loadFile(s *server, path string) error {
+	if path == "" {
+		return nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if _, err := s.loadLines(file); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
 }
 
 func (r *running) stop() {

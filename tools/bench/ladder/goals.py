@@ -153,6 +153,18 @@ GOALS = (
     value("scale-proxy", "1,000 services: proxy", "1,000 services and 10,000 pods: memory of the proxy",
           "<=", 32.0, "MiB",
           "config-scale/proxy_mib"),
+    value("kube-ready", "100,000 pods: ready", "5,000 nodes, 10,000 services and 100,000 pods at an API server: start "
+          "to ready", "<=", 5.0, "s", "kube-scale/ready_s"),
+    value("kube-peak", "100,000 pods: agent, peak", "100,000 pods: memory of the agent, peak", "<=", 256.0, "MiB",
+          "kube-scale/peak_mib"),
+    value("kube-settled", "100,000 pods: agent, settled", "100,000 pods: memory of the agent, settled", "<=", 256.0,
+          "MiB", "kube-scale/settled_mib"),
+    value("kube-endpoint", "100,000 pods: endpoint to kernel", "100,000 pods: one endpoint's change at the API server "
+          "until it is in the kernel's map, slowest of 10", "<=", 50.0, "ms", "kube-scale/endpoint_ms_max"),
+    value("kube-resync", "100,000 pods: rows of a resync", "100,000 pods: rows written by a resync after 410 Gone that "
+          "brings nothing new", "<=", 0.0, "", "kube-scale/resync_writes"),
+    value("kube-restart", "100,000 pods: rows of a restart", "100,000 pods: rows written by an agent that starts on "
+          "the maps of the one before it", "<=", 0.0, "", "kube-scale/restart_writes"),
 )
 
 
