@@ -225,30 +225,31 @@ class App::Parts {
   }
 
   void on_files(std::vector<source::FileChange> changes) {
-    std::vector<model::DecodedFile> files;
-    std::vector<std::string> gone;
+    for (const source::FileChange& change : changes)
+      if (change.state == source::FileChange::State::kGone) store_.forget(change.file);
     for (source::FileChange& change : changes) {
-      switch (change.state) {
-        case source::FileChange::State::kText:
-          files.push_back(model::decode_file(change.file, change.text));
-          break;
-        case source::FileChange::State::kObject:
-          files.push_back(model::decode_object(change.file, change.text));
-          break;
-        case source::FileChange::State::kUnreadable:
-          files.push_back(model::unreadable_file(change.file, *change.error));
-          break;
-        case source::FileChange::State::kGone:
-          gone.push_back(std::move(change.file));
-          break;
-      }
+      put(change);
+      change = {};  // at the start there are all of a cluster's
     }
     readiness_.mark_done(admin::kTaskSourceRead);
-    const bool changed = store_.apply_batch(std::move(files), gone);
+    const bool changed = store_.publish();
     readiness_.mark_unknown_content(store_.unknown_content());
     status_.note_change();  // a bad version of a route is no change of what serves
     if (!save_timer_.is_active()) save_timer_.start(kSaveDelay);
     if (changed || !reconciler_.has_applied()) reconcile_timer_.start({});
+  }
+
+  void put(const source::FileChange& change) {
+    switch (change.state) {
+      case source::FileChange::State::kText:
+        return store_.put(model::decode_file(change.file, change.text));
+      case source::FileChange::State::kObject:
+        return store_.put(model::decode_object(change.file, change.text));
+      case source::FileChange::State::kUnreadable:
+        return store_.put(model::unreadable_file(change.file, *change.error));
+      case source::FileChange::State::kGone:
+        return;
+    }
   }
 
   void reconcile() {

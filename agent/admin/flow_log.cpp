@@ -25,16 +25,14 @@ std::string_view hook_name(uint8_t hook) noexcept {
   }
 }
 
-std::string name_of(const std::map<uint64_t, std::string>& names, uint64_t id) {
+std::string name_of(const auto& names, uint64_t id) {
   auto found = id == 0 ? names.end() : names.find(id);
   return found == names.end() ? std::string() : found->second;
 }
 
 std::string pod_name(const FlowNames& names, uint64_t cookie, const IpAddress& address) {
   std::string name = names.plan ? name_of(names.plan->names.pods, cookie) : std::string();
-  if (!name.empty()) return name;
-  auto found = names.pod_by_address.find(address.to_string());
-  return found == names.pod_by_address.end() ? std::string() : found->second;
+  return name.empty() ? names.pod_at(address) : name;
 }
 
 bool matches_end(const std::string& filter, const std::string& pod, const std::string& endpoint) {
@@ -106,14 +104,19 @@ FlowNames flow_names(std::shared_ptr<const compile::Plan> plan, const model::Sna
   FlowNames names{std::move(plan), {}};
   for (const auto& [key, pod] : snapshot.pods) {
     if (pod->host_network || pod->terminal) continue;  // the node's address names no single pod
-    for (const auto& address : pod->addresses)
-      names.pod_by_address[address.to_string()] = key.ns + "/" + key.name;
+    for (const auto& address : pod->addresses) names.pods[address] = key.ns + "/" + key.name;
   }
-  for (const auto& [key, node] : snapshot.node_states)
-    for (const auto& pod : node->pods)
-      for (const auto& address : pod.addresses)
-        names.pod_by_address[address.to_string()] = pod.ns + "/" + pod.name;
   return names;
+}
+
+std::string FlowNames::pod_at(const IpAddress& address) const {
+  if (plan != nullptr && plan->proxy != nullptr) {
+    const auto& workloads = plan->proxy->workloads;
+    if (const auto found = workloads.find(address); found != workloads.end())
+      return found->second->name;
+  }
+  const auto found = pods.find(address);
+  return found == pods.end() ? std::string() : found->second;
 }
 
 Flow describe_flow(const ks_event& event, const FlowNames& names, std::string_view node,
@@ -147,11 +150,9 @@ Flow describe_denial(const config::Denial& denial, const FlowNames& names, std::
     return id.starts_with(kScheme) ? id.substr(kScheme.size()) : id;
   };
   const auto named = [&](const std::string& address, const std::string& otherwise) {
-    const size_t colon = address.rfind(':');
-    std::string host = address.substr(0, colon);
-    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-    const auto found = names.pod_by_address.find(host);
-    return found == names.pod_by_address.end() ? otherwise : found->second;
+    const auto at = Endpoint::parse(address);
+    const std::string name = at ? names.pod_at(at->address) : std::string();
+    return name.empty() ? otherwise : name;
   };
   Flow flow;
   flow.time = denial.time;

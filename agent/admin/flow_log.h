@@ -19,6 +19,7 @@
 #include "base/ip_address.h"
 #include "compile/plan.h"
 #include "config/encode.h"
+#include "config/runtime_config.h"
 #include "model/snapshot.h"
 #include "serving/line_source.h"
 
@@ -56,10 +57,11 @@ struct FlowFilter {
   bool matches(const Flow& flow) const;
 };
 
-// Names behind events at one generation. Addresses name pods of other nodes.
+// Names behind events at one generation.
 struct FlowNames {
-  std::shared_ptr<const compile::Plan> plan;
-  std::unordered_map<std::string, std::string> pod_by_address;  // "10.1.0.2" -> "shop/web-1"
+  std::shared_ptr<const compile::Plan> plan;  // knows the mesh's pods by their addresses
+  std::unordered_map<IpAddress, std::string, config::AddressHash> pods;  // of this node's objects
+  std::string pod_at(const IpAddress& address) const;  // "shop/web-1"; empty: not known
 };
 FlowNames flow_names(std::shared_ptr<const compile::Plan> plan, const model::Snapshot& snapshot);
 
@@ -106,7 +108,7 @@ class FlowLog {
   const Clock& clock_;
   std::string node_;
   Options options_;
-  std::shared_ptr<const model::Snapshot> snapshot_;  // set: names_.pod_by_address is stale
+  std::shared_ptr<const model::Snapshot> snapshot_;  // set: names_.pods is stale
   FlowNames names_;
   std::deque<std::shared_ptr<const Flow>> ring_;
   Edges edges_;

@@ -1,119 +1,83 @@
 #include "compile/compile.h"
 
 #include <algorithm>
+#include <set>
 
-#include "compile/ids.h"
+#include "compile/address_book.h"
+#include "compile/identity_book.h"
 #include "compile/name_table.h"
 #include "compile/peer_authentication.h"
 #include "compile/policy.h"
 #include "compile/proxy_config.h"
 #include "compile/route.h"
-#include "compile/service.h"
+#include "compile/service_table.h"
 #include "compile/workload.h"
 
 namespace keelson::compile {
 
-// Units by the objects that went in. The shared pointers keep those objects alive, so an address in
-// a key can never come to mean another object.
+// What the last call made, with what it was made of: the snapshot keeps the objects alive, so that
+// an address can never come to mean another object. Rows and proxy configuration are changed where
+// the snapshot changed; a plan gets copies that share the rest (base/shared_map.h).
 struct Compiler::Cache {
-  struct CachedService {
-    std::shared_ptr<const model::Service> service;
-    Slices slices;
-    ServiceUnit unit;
-  };
   struct CachedRoutes {
     std::vector<std::shared_ptr<const void>> inputs;
     RouteUnit unit;
   };
-  std::map<model::ObjectKey, CachedService> services;
+  using SharedSet = std::shared_ptr<const PolicySet>;
+
+  explicit Cache(const NodeFacts& facts)
+      : node_name(facts.node_name),
+        trust_domain(facts.trust_domain),
+        root_namespace(facts.root_namespace),
+        identities(facts.trust_domain) {
+    proxy.node_name = node_name;
+    proxy.trust_domain = trust_domain;
+  }
+  // The same for all that it holds.
+  bool is_of(const NodeFacts& facts) const {
+    return facts.node_name == node_name && facts.trust_domain == trust_domain &&
+           facts.root_namespace == root_namespace;
+  }
+
+  const std::string node_name, trust_domain, root_namespace;
+  model::Snapshot snapshot;
+  IdentityBook identities;
+  ServiceTable services;
+  AddressBook addresses;
   std::map<ServiceName, CachedRoutes> routes;  // by the parent's name
-  std::map<Policies, PolicySet> policy_sets;
-  // What every policy set also depends on.
-  std::vector<std::string> known_principals;
-  std::string trust_domain;
+  std::map<Policies, SharedSet> policy_sets;
+  std::map<uint64_t, SharedSet> sets_in_rows;  // by id
+  std::vector<model::Finding> dangling;        // references of policies
+  RowList local_rows;                          // of this node's pods, without addresses
+  Rows rows;
+  config::RuntimeConfig proxy;
   Work work;
 };
 
 namespace {
 
-using SlicesByService = std::map<std::pair<std::string, std::string>, Slices>;
-
-SlicesByService group_slices(const model::Snapshot& snapshot) {
-  SlicesByService groups;
-  for (const auto& [key, slice] : snapshot.endpoint_slices)
-    if (!slice->service_name.empty()) groups[{key.ns, slice->service_name}].push_back(slice);
-  return groups;
-}
-
 void append(std::vector<model::Finding>& to, std::vector<model::Finding> from) {
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
 }
 
-void add_rows(Plan& plan, const RowList& rows) {
-  for (const auto& [key, value] : rows) plan.rows.emplace(key, value);
+template <class Key>
+void append_all(std::vector<model::Finding>& to,
+                const std::map<Key, std::vector<model::Finding>>& from) {
+  for (const auto& [key, findings] : from) to.insert(to.end(), findings.begin(), findings.end());
 }
 
-using RoutedPorts = std::map<uint16_t, std::shared_ptr<const config::ServiceRoutes>>;
-
-// The kernel captures what a route concerns, and nothing else.
-std::string with_route_flag(const RowKey& key, const std::string& value,
-                            const RoutedPorts& routed) {
-  if (key.map != MapId::kService || !routed.contains(value_of<ks_service_key>(key.key).port))
-    return value;
-  auto row = value_of<ks_service>(value);
-  row.flags |= KS_SERVICE_L7;
-  return bytes_of(row);
+// Brings `rows` from one list of a section's rows to the next.
+void replace_rows(Rows& rows, const RowList& before, const RowList& now) {
+  std::set<RowKey> kept;
+  for (const auto& [key, value] : now) kept.insert(key);
+  for (const auto& [key, value] : before)
+    if (!kept.contains(key)) rows.erase(key);
+  for (const auto& [key, value] : now) rows.insert_or_assign(key, value);
 }
 
-// Two Services with one address and port: the first by key has it.
-void add_service(Plan& plan, const model::Service& service, const ServiceUnit& unit,
-                 const RoutedPorts& routed) {
-  for (const uint64_t id : unit.ids)
-    add_name(plan.names.services, id, service.meta.key.ns + "/" + service.meta.key.name,
-             plan.findings);
-  for (const auto& [key, unrouted] : unit.rows) {
-    const std::string value = with_route_flag(key, unrouted, routed);
-    const auto [at, added] = plan.rows.emplace(key, value);
-    if (added || at->second == value || key.map != MapId::kService) continue;
-    const auto taken = value_of<ks_service_key>(key.key);
-    const Endpoint where{IpAddress(taken.addr), taken.port};
-    const auto owner = plan.names.services.find(value_of<ks_service>(at->second).id);
-    plan.findings.push_back({model::Severity::kWarning, Reason::address_conflict,
-                             service.meta.where, service.meta.key.to_string(),
-                             where.to_string() + " already belongs to Service " +
-                                 (owner == plan.names.services.end() ? "" : owner->second),
-                             "give one of the two another clusterIP or port"});
-  }
-  append(plan.findings, unit.findings);
-}
-
-void report_orphan_slices(Plan& plan, const model::Snapshot& snapshot) {
-  for (const auto& [key, slice] : snapshot.endpoint_slices) {
-    if (slice->service_name.empty()) continue;
-    if (snapshot.services.contains({model::Kind::kService, key.ns, slice->service_name})) continue;
-    plan.findings.push_back({model::Severity::kInfo, Reason::dangling_reference, slice->meta.where,
-                             key.to_string(), "there is no Service " + slice->service_name, ""});
-  }
-}
-
-void add_identity_names(Plan& plan, const std::vector<Peer>& known) {
-  for (const auto& peer : known)
-    add_name(plan.names.identities, identity_id(peer.principal), peer.principal, plan.findings);
-}
-
-void add_policy_set(Plan& plan, const PolicySet& set) {
-  add_rows(plan, set.rows);
-  for (const auto& [id, name] : set.names) add_name(plan.names.policies, id, name, plan.findings);
-  append(plan.findings, set.findings);
-}
-
-std::vector<std::string> principals_of(const std::vector<Peer>& known) {
-  std::vector<std::string> principals;
-  for (const auto& peer : known) principals.push_back(peer.principal);
-  return principals;
-}
-
-void compile_all_routes(Plan& plan, const model::Snapshot& snapshot, auto& cache) {
+// Returns the parents whose routes are others now.
+std::set<ServiceName> compile_all_routes(Plan& plan, const model::Snapshot& snapshot, auto& cache) {
+  std::set<ServiceName> rerouted;
   decltype(cache.routes) next;
   for (const auto& [parent, routes] : group_routes(snapshot)) {
     auto inputs = route_inputs(snapshot, parent, routes);
@@ -123,6 +87,7 @@ void compile_all_routes(Plan& plan, const model::Snapshot& snapshot, auto& cache
       next.insert(next.end(), std::move(old));
     } else {
       cache.work.compiled++;
+      rerouted.insert(parent);
       next.emplace_hint(next.end(), parent,
                         typename decltype(next)::mapped_type{
                             std::move(inputs), compile_routes(snapshot, parent, routes)});
@@ -130,55 +95,51 @@ void compile_all_routes(Plan& plan, const model::Snapshot& snapshot, auto& cache
     append(plan.findings, next.at(parent).unit.findings);
     plan.route_verdicts.push_back(next.at(parent).unit.verdicts);
   }
+  for (const auto& [parent, unit] : cache.routes) rerouted.insert(parent);  // those that went
   cache.routes = std::move(next);
+  return rerouted;
 }
 
 // After compile_all_routes.
-ProxyServices compile_services(Plan& plan, const model::Snapshot& snapshot, auto& cache) {
-  ProxyServices proxy_services;
-  const RoutedPorts no_routes;
-  SlicesByService groups = group_slices(snapshot);
-  decltype(cache.services) next;
-  for (const auto& [key, service] : snapshot.services) {
-    Slices& slices = groups[{key.ns, key.name}];
-    auto old = cache.services.extract(key);
-    if (!old.empty() && old.mapped().service == service && old.mapped().slices == slices) {
-      cache.work.reused++;
-      next.insert(next.end(), std::move(old));
-    } else {
-      cache.work.compiled++;
-      ServiceUnit unit = compile_service(*service, slices);
-      next.emplace_hint(next.end(), key,
-                        typename decltype(next)::mapped_type{service, slices, std::move(unit)});
-    }
-    const auto routes = cache.routes.find(ServiceName{key.ns, key.name});
-    const RoutedPorts& routed =
-        routes == cache.routes.end() ? no_routes : routes->second.unit.ports;
-    const ServiceUnit& unit = next.at(key).unit;
-    add_service(plan, *service, unit, routed);
-    for (const ServicePortUnit& port : unit.ports) {
-      const auto found = routed.find(port.port);
-      proxy_services.push_back(
-          {key.ns, key.name, port, found == routed.end() ? nullptr : found->second});
-    }
+void compile_services(const model::Snapshot& snapshot, const std::set<ServiceName>& rerouted,
+                      auto& cache) {
+  const size_t compiled = cache.services.update(cache.snapshot, snapshot, rerouted,
+                                                [&](const ServiceName& name) {
+                                                  const auto routes = cache.routes.find(name);
+                                                  return routes == cache.routes.end()
+                                                             ? ServiceTable::RoutedPorts()
+                                                             : routes->second.unit.ports;
+                                                },
+                                                {cache.rows, cache.proxy});
+  cache.work.compiled += compiled;
+  cache.work.reused += snapshot.services.size() - compiled;
+}
+
+// A set never changes under its id.
+void replace_sets(auto& cache, const auto& next) {
+  std::map<uint64_t, std::shared_ptr<const PolicySet>> now;
+  for (const auto& [policies, set] : next)
+    if (set->id != 0) now.emplace(set->id, set);
+  for (const auto& [id, set] : cache.sets_in_rows) {
+    if (now.contains(id)) continue;
+    for (const auto& [key, value] : set->rows) cache.rows.erase(key);
+    cache.proxy.policy_sets.erase(id);
   }
-  cache.services = std::move(next);
-  return proxy_services;
+  for (const auto& [id, set] : now) {
+    if (cache.sets_in_rows.contains(id)) continue;
+    for (const auto& [key, value] : set->rows) cache.rows.emplace(key, value);
+    cache.proxy.policy_sets.emplace(id, proxy_policy_set(*set));
+  }
+  cache.sets_in_rows = std::move(now);
 }
 
 // Compiles the set of each workload and notes its id there.
-void compile_policies(Plan& plan, const model::Snapshot& snapshot, const NodeFacts& facts,
-                      std::vector<Workload>& workloads, const std::vector<Peer>& known,
-                      auto& cache) {
-  auto principals = principals_of(known);
-  if (principals != cache.known_principals || facts.trust_domain != cache.trust_domain) {
-    cache.policy_sets.clear();
-    cache.known_principals = std::move(principals);
-    cache.trust_domain = facts.trust_domain;
-  }
+void compile_policies(Plan& plan, const model::Snapshot& snapshot, bool has_other_identities,
+                      std::vector<Workload>& workloads, auto& cache) {
+  if (has_other_identities) cache.policy_sets.clear();
   decltype(cache.policy_sets) next;
   for (auto& workload : workloads) {
-    Policies policies = policies_for(snapshot, facts.root_namespace, *workload.pod);
+    Policies policies = policies_for(snapshot, cache.root_namespace, *workload.pod);
     auto at = next.find(policies);
     if (at == next.end()) {
       auto old = cache.policy_sets.extract(policies);
@@ -187,31 +148,49 @@ void compile_policies(Plan& plan, const model::Snapshot& snapshot, const NodeFac
         at = next.insert(std::move(old)).position;
       } else {
         cache.work.compiled++;
-        PolicySet set = compile_policy_set(policies, known, facts.trust_domain);
+        auto set = std::make_shared<const PolicySet>(
+            compile_policy_set(policies, cache.identities.known(), cache.trust_domain));
         at = next.emplace(std::move(policies), std::move(set)).first;
       }
-      add_policy_set(plan, at->second);
+      const PolicySet& set = *at->second;
+      for (const auto& [id, name] : set.names)
+        add_name(plan.names.policies, id, name, plan.findings);
+      append(plan.findings, set.findings);
     }
-    workload.policy_set = at->second.id;
+    workload.policy_set = at->second->id;
   }
+  replace_sets(cache, next);
   cache.policy_sets = std::move(next);
 }
 
 void compile_workloads(Plan& plan, const model::Snapshot& snapshot, const NodeFacts& facts,
-                       std::vector<Workload>& workloads) {
+                       std::vector<Workload>& workloads, auto& cache) {
+  RowList rows = compile_host(facts);
   for (auto& workload : workloads) {
     workload.plaintext = plaintext_mode(snapshot, facts.root_namespace, *workload.pod);
-    add_rows(plan, compile_workload(workload, facts.trust_domain, plan.findings));
+    for (auto& row : compile_workload(workload, facts.trust_domain, plan.findings))
+      rows.push_back(std::move(row));
     const auto& key = workload.pod->meta.key;
     plan.names.pods.emplace(workload.facts->netns_cookie, key.ns + "/" + key.name);
   }
-  add_rows(plan, compile_host(facts));
-  add_rows(plan, compile_addresses(snapshot, facts, workloads, plan.findings));
+  replace_rows(cache.rows, cache.local_rows, rows);
+  cache.local_rows = std::move(rows);
+  cache.addresses.update(cache.snapshot, snapshot, facts, workloads, cache.identities,
+                         {cache.rows, cache.proxy});
+  cache.proxy.local_pods = proxy_local_pods(workloads, cache.rows);
+}
+
+void check_references(const model::Snapshot& snapshot, bool has_other_identities, auto& cache) {
+  const bool is_same = !has_other_identities &&
+                       snapshot.authorization_policies == cache.snapshot.authorization_policies &&
+                       snapshot.service_accounts == cache.snapshot.service_accounts;
+  if (!is_same)
+    cache.dangling = dangling_references(snapshot, cache.identities.known(), cache.trust_domain);
 }
 
 }  // namespace
 
-Compiler::Compiler() : cache_(std::make_unique<Cache>()) {}
+Compiler::Compiler() : cache_(std::make_unique<Cache>(NodeFacts{})) {}
 Compiler::~Compiler() = default;
 Compiler::Compiler(Compiler&&) noexcept = default;
 Compiler& Compiler::operator=(Compiler&&) noexcept = default;
@@ -221,24 +200,34 @@ Compiler::Work Compiler::last_work() const noexcept {
 }
 
 Plan Compiler::compile(const model::Snapshot& snapshot, const NodeFacts& facts) {
+  if (!cache_->is_of(facts)) cache_ = std::make_unique<Cache>(facts);
+  Cache& cache = *cache_;
   Plan plan;
   plan.generation = snapshot.generation;
-  cache_->work = {};
-  const std::vector<Peer> known = known_identities(snapshot, facts.trust_domain);
+  cache.work = {};
+  const auto names_before = cache.identities.names();
+  const bool has_other_identities = cache.identities.update(cache.snapshot, snapshot);
+  update_identities(names_before, cache.identities.names(), cache.proxy);
   std::vector<Workload> workloads = local_workloads(snapshot, facts);
-  add_identity_names(plan, known);
-  compile_all_routes(plan, snapshot, *cache_);
-  const ProxyServices services = compile_services(plan, snapshot, *cache_);
-  compile_policies(plan, snapshot, facts, workloads, known, *cache_);
-  compile_workloads(plan, snapshot, facts, workloads);
+  compile_services(snapshot, compile_all_routes(plan, snapshot, cache), cache);
+  compile_policies(plan, snapshot, has_other_identities, workloads, cache);
+  compile_workloads(plan, snapshot, facts, workloads, cache);
+  check_references(snapshot, has_other_identities, cache);
+  cache.snapshot = snapshot;
 
-  report_orphan_slices(plan, snapshot);
-  append(plan.findings, dangling_references(snapshot, known, facts.trust_domain));
+  append(plan.findings, cache.identities.findings());
+  append_all(plan.findings, cache.services.findings());
+  append_all(plan.findings, cache.addresses.findings());
+  append(plan.findings, cache.dangling);
   append(plan.findings, peer_authentication_findings(snapshot, facts.root_namespace));
   append(plan.findings, unsuitable_pods(snapshot, facts));
   std::sort(plan.findings.begin(), plan.findings.end());
   plan.findings.erase(std::unique(plan.findings.begin(), plan.findings.end()), plan.findings.end());
-  plan.proxy = make_proxy_config(snapshot, facts, plan, services);
+  plan.names.identities = cache.identities.names();
+  plan.names.services = cache.services.names();
+  plan.rows = cache.rows;
+  cache.proxy.generation = plan.generation;
+  plan.proxy = std::make_shared<const config::RuntimeConfig>(cache.proxy);
   return plan;
 }
 

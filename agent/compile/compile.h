@@ -1,8 +1,9 @@
 // Compiler: turns one snapshot, as seen from one node, into a Plan. Pure: no clock, no I/O; the
-// same input always gives the same plan. A Compiler only remembers compiled units (one Service, one
-// policy set) by the identity of the immutable objects that went in, so that one changed endpoint
-// does not compile 10,000 Services again. Agent loop only; not for use by two threads at once. It
-// does not decide in which order rows are written: rollout/ does.
+// same input always gives the same plan. A Compiler only remembers what the last plan was made of,
+// by the identity of the immutable objects that went in, and changes what they changed: one changed
+// endpoint costs one Service, whatever else there is, and the next plan shares all other rows with
+// the last one. Agent loop only; not for use by two threads at once. It does not decide in which
+// order rows are written: rollout/ does.
 #pragma once
 
 #include <memory>

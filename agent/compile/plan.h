@@ -20,8 +20,8 @@ struct RuntimeConfig;
 namespace keelson::compile {
 
 struct Names {
-  std::map<uint64_t, std::string> identities;  // "cluster.local/ns/shop/sa/web"
-  std::map<uint64_t, std::string> services;    // "shop/pay"
+  SharedMap<uint64_t, std::string> identities;  // "cluster.local/ns/shop/sa/web"
+  SharedMap<uint64_t, std::string> services;    // "shop/pay"
   std::map<uint64_t, std::string>
       policies;  // "shop/pay-callers"; default-deny: "shop/pay (no ALLOW matches)"
   std::map<uint64_t, std::string> pods;  // netns cookie -> "shop/web-1"

@@ -16,7 +16,7 @@ std::string hex(uint64_t id) {
   return text;
 }
 
-std::string name_of(const std::map<uint64_t, std::string>& names, uint64_t id) {
+std::string name_of(const auto& names, uint64_t id) {
   if (id == 0) return "none";
   const auto found = names.find(id);
   return found == names.end() ? hex(id) : "'" + found->second + "'";
@@ -163,7 +163,7 @@ std::string routes_text(const config::RuntimeConfig& proxy) {
 
 }  // namespace
 
-std::string row_text(const RowKey& key, const std::string& value, const Names& names) {
+std::string row_text(const RowKey& key, std::string_view value, const Names& names) {
   switch (key.map) {
     case MapId::kPod:
       return pod_text(key.key, value, names);

@@ -4,12 +4,13 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "compile/plan.h"
 
 namespace keelson::compile {
 
-std::string row_text(const RowKey& key, const std::string& value, const Names& names);
+std::string row_text(const RowKey& key, std::string_view value, const Names& names);
 std::string plan_text(const Plan& plan);
 
 }  // namespace keelson::compile

@@ -66,24 +66,10 @@ Policies policies_for(const model::Snapshot& snapshot, const std::string& root_n
   return policies;
 }
 
-std::vector<Peer> known_identities(const model::Snapshot& snapshot,
-                                   const std::string& trust_domain) {
-  std::map<std::string, Peer> known;
-  const auto add = [&](const std::string& ns, const std::string& account) {
-    std::string name = identity_name(trust_domain, ns, account);
-    known.emplace(name, Peer{Peer::Kind::kNamed, name, ns, account});
-  };
-  for (const auto& [key, pod] : snapshot.pods) add(key.ns, pod->service_account);
-  for (const auto& [key, state] : snapshot.node_states)
-    for (const auto& pod : state->pods) add(pod.ns, pod.service_account);
-  std::vector<Peer> peers;
-  for (auto& [name, peer] : known) peers.push_back(std::move(peer));
-  return peers;
-}
-
 std::vector<model::Finding> dangling_references(const model::Snapshot& snapshot,
                                                 const std::vector<Peer>& known,
                                                 const std::string& trust_domain) {
+  if (snapshot.authorization_policies.empty()) return {};
   std::set<std::string> existing;
   for (const auto& peer : known) existing.insert(peer.principal);
   for (const auto& [key, account] : snapshot.service_accounts)

@@ -18,10 +18,6 @@ bool selects(const std::optional<model::Labels>& selector, const model::Labels& 
 Policies policies_for(const model::Snapshot& snapshot, const std::string& root_namespace,
                       const model::Pod& pod);
 
-// Service accounts of all pods, of this node's objects and of every NodeState; sorted, no doubles.
-std::vector<Peer> known_identities(const model::Snapshot& snapshot,
-                                   const std::string& trust_domain);
-
 // A warning for each principal or service account, spelt out in a policy, that nobody has.
 std::vector<model::Finding> dangling_references(const model::Snapshot& snapshot,
                                                 const std::vector<Peer>& known,

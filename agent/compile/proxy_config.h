@@ -1,6 +1,7 @@
-// What a proxy of this node decides by, out of the same compile run as the kernel's rows: whatever
-// both judge (policy sets, who owns an address, a pod's flags) is read back from the plan's rows,
-// so that the two cannot differ. Pure, any thread. Knows no keys: proxylink adds them.
+// Parts of what a proxy of this node decides by, out of the same compile run as the kernel's rows:
+// whatever both judge (policy sets, a pod's flags) is read back from the rows, so that the two
+// cannot differ. Services are service_table.h's, addresses address_book.h's. Pure, any thread.
+// Knows no keys: proxylink adds them.
 #pragma once
 
 #include <memory>
@@ -8,24 +9,21 @@
 #include <vector>
 
 #include "compile/facts.h"
-#include "compile/plan.h"
-#include "compile/service.h"
+#include "compile/policy_set.h"
+#include "compile/rows.h"
+#include "compile/workload.h"
 #include "config/runtime_config.h"
-#include "model/snapshot.h"
 
 namespace keelson::compile {
 
-struct ProxyService {
-  std::string ns, name;
-  ServicePortUnit port;
-  std::shared_ptr<const config::ServiceRoutes> routes;  // null: not routed per request
-};
-using ProxyServices = std::vector<ProxyService>;
+// By uid; those of `workloads` that have a row.
+decltype(config::RuntimeConfig::local_pods) proxy_local_pods(const std::vector<Workload>& workloads,
+                                                             const Rows& rows);
 
-// `plan`: its rows and names, complete. `services`: every TCP port that has an id.
-std::shared_ptr<const config::RuntimeConfig> make_proxy_config(const model::Snapshot& snapshot,
-                                                               const NodeFacts& facts,
-                                                               const Plan& plan,
-                                                               const ProxyServices& services);
+std::shared_ptr<const config::PolicySet> proxy_policy_set(const PolicySet& set);
+
+// Brings `to` from the names in `before` to those in `now`.
+void update_identities(const SharedMap<uint64_t, std::string>& before,
+                       const SharedMap<uint64_t, std::string>& now, config::RuntimeConfig& to);
 
 }  // namespace keelson::compile

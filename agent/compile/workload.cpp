@@ -44,64 +44,8 @@ std::map<uint16_t, uint32_t> port_flags(const Workload& workload) {
   return flags;
 }
 
-// One pod's claim on an address; of several the smallest counts.
-struct Claim {
-  bool remote = false;
-  bool not_ready = false;
-  std::string node, uid;
-  std::string who;  // "pod shop/web-1"
-  ks_address row{};
-  bool operator<(const Claim& other) const {
-    return std::tie(remote, not_ready, node, uid) <
-           std::tie(other.remote, other.not_ready, other.node, other.uid);
-  }
-};
-
-class AddressTable {
- public:
-  explicit AddressTable(std::vector<model::Finding>& findings) : findings_(findings) {}
-
-  void claim(const IpAddress& address, Claim claim) {
-    if (address.is_unspecified() || address.is_loopback()) return;
-    const auto [at, added] = claims_.emplace(address, claim);
-    if (added) return;
-    const bool wins = claim < at->second;
-    const Claim& loser = wins ? at->second : claim;
-    findings_.push_back({Severity::kWarning,
-                         Reason::address_conflict,
-                         {},
-                         loser.who,
-                         "its address " + address.to_string() + " belongs to " +
-                             (wins ? claim.who : at->second.who),
-                         ""});
-    if (wins) at->second = std::move(claim);
-  }
-
-  RowList rows() const {
-    RowList rows;
-    for (const auto& [address, claim] : claims_)
-      rows.push_back(make_row(MapId::kAddress, address.raw(), claim.row));
-    return rows;
-  }
-
- private:
-  std::vector<model::Finding>& findings_;
-  std::map<IpAddress, Claim> claims_;
-};
-
 uint64_t identity_of(const model::Pod& pod, const std::string& trust_domain) {
   return identity_id(identity_name(trust_domain, pod.meta.key.ns, pod.service_account));
-}
-
-// An enrolled pod's claim on the same address comes first: it is the same pod, further on.
-Claim open_claim(const model::Snapshot& snapshot, const NodeFacts& facts, const LocalPod& local) {
-  const auto pod = std::find_if(snapshot.pods.begin(), snapshot.pods.end(), [&](const auto& each) {
-    return each.second->meta.uid == local.uid;
-  });
-  const uint64_t identity =
-      pod == snapshot.pods.end() ? 0 : identity_of(*pod->second, facts.trust_domain);
-  const ks_address row{local.netns_cookie, identity, KS_ADDRESS_OPEN, 0};
-  return {false, true, facts.node_name, local.uid, "Pod with uid " + local.uid, row};
 }
 
 }  // namespace
@@ -177,36 +121,6 @@ RowList compile_host(const NodeFacts& facts) {
   ks_pod host{};
   host.flags = KS_POD_HOST;
   return {make_row(MapId::kPod, facts.netns_cookie, host)};
-}
-
-RowList compile_addresses(const model::Snapshot& snapshot, const NodeFacts& facts,
-                          const std::vector<Workload>& workloads,
-                          std::vector<model::Finding>& findings) {
-  AddressTable table(findings);
-  for (const auto& workload : workloads) {
-    const ks_address row{workload.facts->netns_cookie,
-                         identity_of(*workload.pod, facts.trust_domain), KS_ADDRESS_LOCAL, 0};
-    for (const auto& address : workload.facts->addresses)
-      table.claim(address, {false, false, facts.node_name, workload.facts->uid,
-                            workload.pod->meta.key.to_string(), row});
-  }
-  for (const auto& pod : facts.open_pods)
-    for (const auto& address : pod.addresses)
-      table.claim(address, open_claim(snapshot, facts, pod));
-  for (const auto& [key, state] : snapshot.node_states) {
-    if (key.name == facts.node_name) continue;
-    for (const auto& pod : state->pods) {
-      const bool ready = pod.state == model::PodState::kReady;
-      const uint32_t flags = KS_ADDRESS_REMOTE | (ready ? uint32_t{KS_ADDRESS_READY} : 0u);
-      const ks_address row{
-          0, identity_id(identity_name(facts.trust_domain, pod.ns, pod.service_account)), flags, 0};
-      const std::string who = "Pod " + pod.ns + "/" + pod.name + " of node " + key.name;
-      for (const auto& address : pod.addresses)
-        if (!is_link_local(address))
-          table.claim(address, {true, !ready, key.name, pod.uid, who, row});
-    }
-  }
-  return table.rows();
 }
 
 std::vector<model::Finding> unsuitable_pods(const model::Snapshot& snapshot,

@@ -1,4 +1,4 @@
-// Pods -> ks_pod, ks_port, ks_address and ks_interface rows. Pure, any thread.
+// Pods -> ks_pod, ks_port and ks_interface rows; ks_address: address_book.h. Pure, any thread.
 // Enrolled local pods come from NodeFacts (addresses, slot, cookie) joined by uid with their Pod
 // object (identity, ports); pods of other nodes come from those nodes' NodeState.
 #pragma once
@@ -44,12 +44,6 @@ RowList compile_workload(const Workload& workload, const std::string& trust_doma
                          std::vector<model::Finding>& findings);
 // The row of the node's own namespace; nothing when its cookie is not known.
 RowList compile_host(const NodeFacts& facts);
-
-// Every mesh pod's addresses. Two pods with one address: a local pod wins over a remote one, a
-// ready one over one that is not, then the first by node and uid; reported.
-RowList compile_addresses(const model::Snapshot& snapshot, const NodeFacts& facts,
-                          const std::vector<Workload>& workloads,
-                          std::vector<model::Finding>& findings);
 
 // Meshed pods of this node that cannot be enrolled.
 std::vector<model::Finding> unsuitable_pods(const model::Snapshot& snapshot,

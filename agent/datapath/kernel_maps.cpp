@@ -145,7 +145,7 @@ Result<void> KernelMaps::read_map(compile::MapId map, compile::Rows& rows) const
   const MapShape& shape = shape_of(map);
   auto read = for_each_row(maps_[static_cast<size_t>(map)], shape.key_bytes, shape.value_bytes,
                            [&](std::string_view key, std::string_view value) {
-                             rows.insert_or_assign({map, std::string(key)}, std::string(value));
+                             rows.insert_or_assign({map, key}, value);
                            });
   if (!read) read.error().context = std::string(shape.name) + ": " + read.error().context;
   return read;

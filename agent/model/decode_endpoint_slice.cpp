@@ -50,6 +50,7 @@ Shared<EndpointSlice> decode_endpoint_slice(FieldReader& root, ObjectMeta meta) 
   slice->meta = std::move(meta);
   const auto label = slice->meta.labels.find(std::string(kServiceNameLabel));
   if (label != slice->meta.labels.end()) slice->service_name = label->second;
+  slice->meta.labels.clear();  // there are as many slices as Services; nothing selects them
   decode_ports(root, *slice);
   const auto type = root.string("addressType");
   if (type == "FQDN") {
@@ -61,6 +62,7 @@ Shared<EndpointSlice> decode_endpoint_slice(FieldReader& root, ObjectMeta meta) 
     root.refuse(Reason::bad_value, root.line(), "addressType", "'" + *type + "' does not exist",
                 "use IPv4 or IPv6");
   const auto* endpoints = root.list("endpoints");
+  if (endpoints != nullptr) slice->endpoints.reserve(endpoints->size());
   for (size_t i = 0; endpoints != nullptr && i < endpoints->size(); ++i) {
     FieldReader entry(root.context(), (*endpoints)[i], root.item_path("endpoints", i));
     slice->endpoints.push_back(decode_endpoint(entry));

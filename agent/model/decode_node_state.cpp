@@ -39,6 +39,7 @@ Shared<NodeState> decode_node_state(FieldReader& root, ObjectMeta meta) {
   auto object = std::make_shared<NodeState>();
   object->meta = std::move(meta);
   const auto* pods = root.list("pods");
+  if (pods != nullptr) object->pods.reserve(pods->size());
   for (size_t i = 0; pods != nullptr && i < pods->size(); ++i) {
     FieldReader entry(root.context(), (*pods)[i], root.item_path("pods", i));
     object->pods.push_back(decode_entry(entry));

@@ -80,6 +80,10 @@ Result<std::set<std::string>> list_copies(const std::string& dir) {
   return names;
 }
 
+const SourceRef& place_of(const AnyObject& object) {
+  return std::visit([](const auto& o) -> const SourceRef& { return o->meta.where; }, object);
+}
+
 std::string copy_text(const SourceRef& where, const std::string& object) {
   return "{\"file\": " + Value::string(where.file, 0).to_json() +
          ", \"line\": " + std::to_string(where.line) + ", \"object\": " + object + "}\n";
@@ -87,15 +91,26 @@ std::string copy_text(const SourceRef& where, const std::string& object) {
 
 }  // namespace
 
-Copies Store::last_good_copies() {
+// A kind keeps copies or does not: those that do not, with all the endpoints of a cluster, are
+// passed over as a whole.
+Copies Store::last_good_copies() const {
   Copies copies;
-  for (const auto& [key, claim] : elect_owners())
-    if (claim->good && !claim->good->text.empty()) {
-      const SourceRef& where = std::visit(
-          [](const auto& o) -> const SourceRef& { return o->meta.where; }, claim->good->object);
-      copies[fmt::format("{:016x}", content_id(key.to_string())) + std::string(kSuffix)] =
-          copy_text(where, claim->good->text);
+  const ObjectKey* last = nullptr;
+  for (auto at = standings_.begin(); at != standings_.end();) {
+    const ObjectKey& key = *at->key;
+    const Claim& claim = *at->claim;
+    if (claim.good && claim.good->text.empty()) {
+      const ObjectKey behind{static_cast<Kind>(static_cast<int>(key.kind) + 1), "", ""};
+      at = first_claim(behind);
+      continue;
     }
+    const bool serves = last == nullptr || *last != key;
+    last = &key;
+    if (serves && claim.good)
+      copies[fmt::format("{:016x}", content_id(key.to_string())) + std::string(kSuffix)] =
+          copy_text(place_of(claim.good->object), claim.good->text);
+    ++at;
+  }
   return copies;
 }
 
@@ -171,6 +186,7 @@ void Store::load_copy(const std::string& path) {
   if (decoded.objects.size() != 1 || !decoded.objects[0].object)
     return skip(Reason::bad_value, "this version of Keelson refuses the object");
   DecodedObject& good = decoded.objects[0];
+  restored_in_[file->text()].insert(good.key);
   restored_[good.key] = {file->text(), {std::move(*good.object), std::move(good.text)}};
 }
 

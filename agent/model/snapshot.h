@@ -1,19 +1,19 @@
-// Snapshot: every stored object at one generation, by kind. Copying is cheap enough for a change
-// (maps of shared pointers) and the objects never change. Plain data, any thread.
+// Snapshot: every stored object at one generation, by kind. Two snapshots share what they have in
+// common (base/shared_map.h), and the objects never change. Plain data, any thread.
 // A snapshot only holds what serves: an object whose newest version is bad is here in its last good
 // version (model/store.h decides that).
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 
+#include "base/shared_map.h"
 #include "model/objects.h"
 
 namespace keelson::model {
 
 template <class T>
-using ObjectMap = std::map<ObjectKey, std::shared_ptr<const T>>;
+using ObjectMap = SharedMap<ObjectKey, std::shared_ptr<const T>>;
 
 struct Snapshot {
   uint64_t generation = 0;  // grows by one with each accepted change; 0: nothing read yet

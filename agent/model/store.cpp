@@ -13,33 +13,42 @@ AnyObject unless_same(AnyObject fresh, const AnyObject* old) {
   return old != nullptr && same_content(fresh, *old) ? *old : fresh;
 }
 
-struct PlaceObject {
-  Snapshot& snapshot;
-  const ObjectKey& key;
-
-  void operator()(const Shared<Namespace>& o) const { snapshot.namespaces[key] = o; }
-  void operator()(const Shared<Node>& o) const { snapshot.nodes[key] = o; }
-  void operator()(const Shared<Pod>& o) const { snapshot.pods[key] = o; }
-  void operator()(const Shared<Service>& o) const { snapshot.services[key] = o; }
-  void operator()(const Shared<EndpointSlice>& o) const { snapshot.endpoint_slices[key] = o; }
-  void operator()(const Shared<ServiceAccount>& o) const { snapshot.service_accounts[key] = o; }
-  void operator()(const Shared<AuthorizationPolicy>& o) const {
-    snapshot.authorization_policies[key] = o;
+// act(the snapshot's objects of the kind)
+template <class Act>
+bool on_objects(Snapshot& snapshot, Kind kind, Act act) {
+  switch (kind) {
+    case Kind::kNamespace:
+      return act(snapshot.namespaces);
+    case Kind::kNode:
+      return act(snapshot.nodes);
+    case Kind::kPod:
+      return act(snapshot.pods);
+    case Kind::kService:
+      return act(snapshot.services);
+    case Kind::kEndpointSlice:
+      return act(snapshot.endpoint_slices);
+    case Kind::kServiceAccount:
+      return act(snapshot.service_accounts);
+    case Kind::kAuthorizationPolicy:
+      return act(snapshot.authorization_policies);
+    case Kind::kPeerAuthentication:
+      return act(snapshot.peer_authentications);
+    case Kind::kHttpRoute:
+      return act(snapshot.http_routes);
+    case Kind::kNodeState:
+      return act(snapshot.node_states);
   }
-  void operator()(const Shared<PeerAuthentication>& o) const {
-    snapshot.peer_authentications[key] = o;
-  }
-  void operator()(const Shared<HttpRoute>& o) const { snapshot.http_routes[key] = o; }
-  void operator()(const Shared<NodeState>& o) const { snapshot.node_states[key] = o; }
-};
+  return false;
+}
 
-bool same_objects(const Snapshot& a, const Snapshot& b) {
-  return a.namespaces == b.namespaces && a.nodes == b.nodes && a.pods == b.pods &&
-         a.services == b.services && a.endpoint_slices == b.endpoint_slices &&
-         a.service_accounts == b.service_accounts &&
-         a.authorization_policies == b.authorization_policies &&
-         a.peer_authentications == b.peer_authentications && a.http_routes == b.http_routes &&
-         a.node_states == b.node_states;
+// Each true when something changed.
+bool place(Snapshot& snapshot, const ObjectKey& key, const AnyObject& object) {
+  return on_objects(snapshot, key.kind, [&]<class T>(SharedMap<ObjectKey, Shared<T>>& objects) {
+    return objects.insert_or_assign(key, std::get<Shared<T>>(object));
+  });
+}
+bool displace(Snapshot& snapshot, const ObjectKey& key) {
+  return on_objects(snapshot, key.kind, [&](auto& objects) { return objects.erase(key) != 0; });
 }
 
 const SourceRef& place_of(const AnyObject& object) {
@@ -80,41 +89,84 @@ Finding stand_in_finding(const ObjectKey& key, const SourceRef& where, const Any
 
 Store::Store() : snapshot_(std::make_shared<Snapshot>()) {}
 
+bool Store::ByKeyAndAge::operator()(const Standing& a, const Standing& b) const {
+  const auto age = [](const Standing& one) {
+    return one.claim == nullptr ? 0 : one.claim->accepted;
+  };
+  const auto order = *a.key <=> *b.key;
+  return order != 0 ? order < 0 : age(a) < age(b);
+}
+
 bool Store::apply(DecodedFile file) {
-  std::vector<DecodedFile> files;
-  files.push_back(std::move(file));
-  return apply_batch(std::move(files), {});
+  put(std::move(file));
+  return publish();
 }
 
 bool Store::remove(const std::string& file) {
-  return apply_batch({}, {file});
+  forget(file);
+  return publish();
 }
 
-bool Store::apply_batch(std::vector<DecodedFile> files, const std::vector<std::string>& gone) {
-  for (const std::string& name : gone) {
-    refused_routes_.forget(name);
-    files_.erase(name);
-    std::erase_if(restored_, [&name](const auto& entry) { return entry.second.file == name; });
-  }
-  for (DecodedFile& file : files) apply_file(std::move(file));
-  return publish(elect_owners());
+void Store::forget(const std::string& name) {
+  refused_routes_.forget(name);
+  drop_restored(name);
+  unknown_.erase(name);
+  const auto file = files_.find(name);
+  if (file == files_.end()) return;
+  withdraw(file->second);
+  files_.erase(file);
 }
 
-void Store::apply_file(DecodedFile decoded) {
+void Store::put(DecodedFile decoded) {
   refused_routes_.note(decoded);
   const std::string name = decoded.file;
-  const File before = std::exchange(files_[name], {});
+  File& place = files_[name];
+  withdraw(place);
+  const File before = std::exchange(place, {});
   File file;
   file.findings = std::move(decoded.findings);
   file.known = before.known || decoded.complete ||
-               std::ranges::none_of(file.findings, is_of_unknown_kind) ||
-               std::ranges::any_of(
-                   restored_, [&name](const auto& entry) { return entry.second.file == name; });
+               std::ranges::none_of(file.findings, is_of_unknown_kind) || is_restored(name);
   for (DecodedObject& object : decoded.objects) add_claim(file, before, std::move(object));
   if (!decoded.complete) keep_unmentioned(name, file, before);
-  // What this file said before the restart is now either claimed or withdrawn.
-  std::erase_if(restored_, [&name](const auto& entry) { return entry.second.file == name; });
-  files_[name] = std::move(file);
+  drop_restored(name);  // what it said before the restart is now either claimed or withdrawn
+  if (file.known)
+    unknown_.erase(name);
+  else
+    unknown_.insert(name);
+  place = std::move(file);
+  enter(place);
+}
+
+void Store::enter(const File& file) {
+  for (const auto& [key, claim] : file.claims) {
+    touched_.insert(key);
+    if (claim.can_serve()) standings_.insert({&key, &claim});
+  }
+}
+
+void Store::withdraw(const File& file) {
+  for (const auto& [key, claim] : file.claims) {
+    touched_.insert(key);
+    if (claim.can_serve()) standings_.erase({&key, &claim});
+  }
+}
+
+bool Store::is_restored(const std::string& file) const {
+  const auto keys = restored_in_.find(file);
+  return keys != restored_in_.end() && std::ranges::any_of(keys->second, [&](const ObjectKey& key) {
+           const auto copy = restored_.find(key);
+           return copy != restored_.end() && copy->second.file == file;
+         });
+}
+
+void Store::drop_restored(const std::string& file) {
+  const auto keys = restored_in_.find(file);
+  if (keys == restored_in_.end()) return;
+  for (const ObjectKey& key : keys->second)
+    if (const auto copy = restored_.find(key); copy != restored_.end() && copy->second.file == file)
+      restored_.erase(copy);
+  restored_in_.erase(keys);
 }
 
 void Store::add_claim(File& file, const File& before, DecodedObject decoded) {
@@ -159,14 +211,17 @@ void Store::keep_unmentioned(const std::string& name, File& file, const File& be
     file.claims.emplace(key, std::move(claim));
   };
   for (const auto& [key, claim] : before.claims) keep(key, claim);
-  for (const auto& [key, copy] : restored_) {
-    if (copy.file != name || file.claims.contains(key)) continue;
-    Claim claim;
-    claim.accepted = next_claim_++;
-    claim.where = place_of(copy.good.object);
-    claim.good = copy.good;
-    keep(key, std::move(claim));
-  }
+  if (const auto copies = restored_in_.find(name); copies != restored_in_.end())
+    for (const ObjectKey& key : copies->second) {
+      const auto copy = restored_.find(key);
+      if (copy == restored_.end() || copy->second.file != name || file.claims.contains(key))
+        continue;
+      Claim claim;
+      claim.accepted = next_claim_++;
+      claim.where = place_of(copy->second.good.object);
+      claim.good = copy->second.good;
+      keep(key, std::move(claim));
+    }
   // An unnamed policy is most likely one of the kept ones in a broken version: its last good
   // version serves, and a stand-in beside it would deny the namespace for a slip of the pen.
   std::erase_if(file.claims, [&kept](const auto& entry) {
@@ -177,37 +232,47 @@ void Store::keep_unmentioned(const std::string& name, File& file, const File& be
   });
 }
 
-Store::Owners Store::elect_owners() {
-  Owners owners;
-  for (const auto& [name, file] : files_)
-    for (const auto& [key, claim] : file.claims) {
-      if (!claim.can_serve()) continue;
-      const Claim*& owner = owners[key];
-      if (owner == nullptr || claim.accepted < owner->accepted) owner = &claim;
-    }
-  owner_findings_.clear();
-  for (const auto& [name, file] : files_)
-    for (const auto& [key, claim] : file.claims) {
-      const auto owner = owners.find(key);
-      if (owner == owners.end()) continue;
-      if (owner->second != &claim)
-        owner_findings_.push_back(
-            {Severity::kError, Reason::duplicate_object, claim.where, key.to_string(),
-             "is already defined at " + owner->second->where.to_string() + ", which keeps serving",
-             "remove one of the two"});
-      else if (claim.bad && claim.good)
-        owner_findings_.push_back(kept_finding(key, claim.where, claim.good->object));
-      else if (claim.bad)
-        owner_findings_.push_back(stand_in_finding(key, claim.where, *claim.fallback));
-    }
-  return owners;
+Store::Standings::const_iterator Store::first_claim(const ObjectKey& key) const {
+  return standings_.lower_bound({&key, nullptr});
 }
 
-bool Store::publish(const Owners& owners) {
-  auto next = std::make_shared<Snapshot>();
-  for (const auto& [key, claim] : owners) std::visit(PlaceObject{*next, key}, claim->serving());
-  if (same_objects(*next, *snapshot_)) return false;
-  next->generation = snapshot_->generation + 1;
+bool Store::elect(const ObjectKey& key, Snapshot& snapshot) const {
+  const auto owner = first_claim(key);
+  if (owner == standings_.end() || *owner->key != key) return displace(snapshot, key);
+  return place(snapshot, key, owner->claim->serving());
+}
+
+// What is to be said about the claims on an object.
+void Store::judge(const ObjectKey& key) {
+  std::vector<Finding> findings;
+  const auto first = first_claim(key);
+  for (auto at = first; at != standings_.end() && *at->key == key; ++at) {
+    const Claim& claim = *at->claim;
+    if (at != first)
+      findings.push_back(
+          {Severity::kError, Reason::duplicate_object, claim.where, key.to_string(),
+           "is already defined at " + first->claim->where.to_string() + ", which keeps serving",
+           "remove one of the two"});
+    else if (claim.bad && claim.good)
+      findings.push_back(kept_finding(key, claim.where, claim.good->object));
+    else if (claim.bad)
+      findings.push_back(stand_in_finding(key, claim.where, *claim.fallback));
+  }
+  if (findings.empty())
+    owner_findings_.erase(key);
+  else
+    owner_findings_[key] = std::move(findings);
+}
+
+bool Store::publish() {
+  auto next = std::make_shared<Snapshot>(*snapshot_);
+  bool changed = false;
+  for (const ObjectKey& key : std::exchange(touched_, {})) {
+    changed |= elect(key, *next);
+    judge(key);
+  }
+  if (!changed) return false;
+  ++next->generation;
   snapshot_ = std::move(next);
   return true;
 }
@@ -216,7 +281,8 @@ std::vector<Finding> Store::findings() const {
   std::vector<Finding> all = restore_findings_;
   for (const auto& [name, file] : files_)
     all.insert(all.end(), file.findings.begin(), file.findings.end());
-  all.insert(all.end(), owner_findings_.begin(), owner_findings_.end());
+  for (const auto& [key, findings] : owner_findings_)
+    all.insert(all.end(), findings.begin(), findings.end());
   std::ranges::sort(all, [](const Finding& a, const Finding& b) {
     return std::tie(a.where, a.severity, a.reason, a.object, a.message) <
            std::tie(b.where, b.severity, b.reason, b.object, b.message);
@@ -232,10 +298,10 @@ bool Store::holds_known_files(const std::string& folder) const {
 
 std::vector<Finding> Store::unknown_content() const {
   std::vector<Finding> unknown;
-  for (const auto& [name, file] : files_) {
-    if (file.known || holds_known_files(name)) continue;
-    std::ranges::copy_if(file.findings, std::back_inserter(unknown), is_of_unknown_kind);
-  }
+  for (const std::string& name : unknown_)
+    if (!holds_known_files(name))
+      std::ranges::copy_if(files_.at(name).findings, std::back_inserter(unknown),
+                           is_of_unknown_kind);
   return unknown;
 }
 

@@ -4,14 +4,17 @@
 // keeps serving. Deterministic: the same calls give the same snapshots. One thread (the agent's
 // main); snapshots may be read anywhere. Does not parse, watch or write anything.
 //
-//   store.load_last_good(dir); store.apply_batch({decode_file(name, text)...}, {});
-//   store.snapshot(); store.findings(); store.last_good_copies();
+// What a change costs is what changed, however much is stored.
+//
+//   store.load_last_good(dir); store.put(decode_file(name, text)); store.forget(name);
+//   store.publish(); store.snapshot(); store.findings(); store.last_good_copies();
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,10 +30,13 @@ class Store {
  public:
   Store();
 
-  // Applies whole files and forgets those in `gone` (their objects go, and so do their last good
-  // versions), as one change. True when the snapshot changed: a new generation. Unchanged content
-  // keeps the generation and the very snapshot object.
-  bool apply_batch(std::vector<DecodedFile> files, const std::vector<std::string>& gone);
+  // Takes a whole file, or forgets one: its objects go, and so do their last good versions.
+  void put(DecodedFile file);
+  void forget(const std::string& file);
+  // Everything since the last call as one change. True when the snapshot changed: a new generation.
+  // Unchanged content keeps the generation and the very snapshot object.
+  bool publish();
+  // One or the other, and publish().
   bool apply(DecodedFile file);
   bool remove(const std::string& file);
 
@@ -44,7 +50,7 @@ class Store {
   const RefusedRoutes& refused_routes() const noexcept { return refused_routes_; }
 
   // Of the last good versions of policy objects and routes, for a LastGoodFolder to keep.
-  Copies last_good_copies();
+  Copies last_good_copies() const;
   // Before the first apply; a missing folder holds nothing. A copy serves only once a file that
   // names its object, or the file it came from, turns out to be bad. A copy that cannot be read is
   // reported and skipped.
@@ -76,19 +82,36 @@ class Store {
     std::string file;
     Good good;
   };
-  using Owners = std::map<ObjectKey, const Claim*>;  // the claim that serves
+  // A claim that can serve; of several on one object the first accepted does. Both are in files_.
+  struct Standing {
+    const ObjectKey* key;
+    const Claim* claim;  // null: before all claims on the key
+  };
+  struct ByKeyAndAge {
+    bool operator()(const Standing& a, const Standing& b) const;
+  };
+  using Standings = std::set<Standing, ByKeyAndAge>;
 
-  void apply_file(DecodedFile decoded);
   void add_claim(File& file, const File& before, DecodedObject decoded);
   void keep_unmentioned(const std::string& name, File& file, const File& before);
+  void enter(const File& file);
+  void withdraw(const File& file);
+  bool is_restored(const std::string& file) const;
+  void drop_restored(const std::string& file);
   bool holds_known_files(const std::string& folder) const;
-  Owners elect_owners();
-  bool publish(const Owners& owners);
+  // From the first claim on the key on, which serves.
+  Standings::const_iterator first_claim(const ObjectKey& key) const;
+  bool elect(const ObjectKey& key, Snapshot& snapshot) const;
+  void judge(const ObjectKey& key);
   void load_copy(const std::string& path);
 
   std::map<std::string, File> files_;
+  std::set<std::string> unknown_;  // files that are not known
+  Standings standings_;
+  std::set<ObjectKey> touched_;  // since the last publish()
   std::map<ObjectKey, Restored> restored_;
-  std::vector<Finding> owner_findings_;  // duplicates, kept versions and stand-ins
+  std::map<std::string, std::set<ObjectKey>> restored_in_;  // by file; may name some that are gone
+  std::map<ObjectKey, std::vector<Finding>> owner_findings_;  // duplicates, kept, stand-ins
   std::vector<Finding> restore_findings_;
   RefusedRoutes refused_routes_;
   uint64_t next_claim_ = 1;

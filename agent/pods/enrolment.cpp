@@ -247,16 +247,18 @@ Result<void> Enrolment::attach(const Enrolled& pod) {
 }
 
 bool Enrolment::attach_opened(const compile::Rows& applied, const MayAttach& may_attach) {
-  std::set<uint64_t> open;
-  for (const auto& [row, value] : applied)
-    if (row.map == compile::MapId::kAddress)
-      if (const auto address = compile::value_of<ks_address>(value);
-          (address.flags & KS_ADDRESS_OPEN) != 0)
-        open.insert(address.pod);
+  const auto is_open = [&applied](const compile::LocalPod& pod) {
+    return std::ranges::any_of(pod.addresses, [&](const IpAddress& address) {
+      const auto row = applied.find({compile::MapId::kAddress, compile::bytes_of(address.raw())});
+      if (row == applied.end()) return false;
+      const auto owner = compile::value_of<ks_address>(row->second);
+      return owner.pod == pod.netns_cookie && (owner.flags & KS_ADDRESS_OPEN) != 0;
+    });
+  };
   bool changed = false;
   for (auto entry = enrolled_.begin(); entry != enrolled_.end();) {
     Enrolled& pod = entry->second;
-    if (pod.attached || !open.contains(pod.facts.netns_cookie) || !may_attach(entry->first)) {
+    if (pod.attached || !is_open(pod.facts) || !may_attach(entry->first)) {
       ++entry;
       continue;
     }

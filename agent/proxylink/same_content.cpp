@@ -67,6 +67,11 @@ bool same(const config::PolicySet& a, const config::PolicySet& b) {
 }
 
 template <class Map>
+bool same_shared(const Map& a, const Map& b) {
+  return Map::equal(a, b, [](const auto& x, const auto& y) { return x == y || same(*x, *y); });
+}
+
+template <class Map>
 bool same_map(const Map& a, const Map& b) {
   return a.size() == b.size() && std::all_of(a.begin(), a.end(), [&](const auto& entry) {
            const auto other = b.find(entry.first);
@@ -79,9 +84,9 @@ bool same_map(const Map& a, const Map& b) {
 
 bool same_content(const config::RuntimeConfig& a, const config::RuntimeConfig& b) {
   return a.node_name == b.node_name && a.trust_domain == b.trust_domain &&
-         same_map(a.local_pods, b.local_pods) && same_map(a.workloads, b.workloads) &&
-         same_map(a.services, b.services) && same_map(a.endpoints, b.endpoints) &&
-         same_map(a.policy_sets, b.policy_sets) && same_map(a.identities, b.identities);
+         same_map(a.local_pods, b.local_pods) && same_shared(a.workloads, b.workloads) &&
+         same_shared(a.services, b.services) && same_shared(a.endpoints, b.endpoints) &&
+         same_map(a.policy_sets, b.policy_sets) && same_shared(a.identities, b.identities);
 }
 
 }  // namespace keelson::proxylink

@@ -44,6 +44,7 @@ Result<void> Rollout::advance() {
   KS_TRY(run(Phase::kRelax, steps.relax));
   KS_TRY(run(Phase::kRetire, steps.retire));
   phase_ = Phase::kIdle;
+  applied_ = desired_->rows;  // the same, and shared with it from now on
   applied_generation_ = desired_->generation;
   return {};
 }

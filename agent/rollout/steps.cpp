@@ -10,38 +10,25 @@ namespace {
 
 using compile::bytes_of;
 using compile::MapId;
+using compile::RowBytes;
 using compile::RowKey;
 using compile::Rows;
 using compile::value_of;
 
+// Pointers into the two plans' rows.
 struct Change {
   const RowKey* key = nullptr;
-  const std::string* now = nullptr;   // null: not there
-  const std::string* next = nullptr;  // null: to be erased
+  const RowBytes* now = nullptr;   // null: not there
+  const RowBytes* next = nullptr;  // null: to be erased
 };
 using Changes = std::array<std::vector<Change>, compile::kMapIds>;
 
 Changes diff(const Rows& applied, const Rows& desired) {
   Changes changes;
-  auto now = applied.begin();
-  auto next = desired.begin();
-  while (now != applied.end() || next != desired.end()) {
-    Change change;
-    if (next == desired.end() || (now != applied.end() && now->first < next->first)) {
-      change = {&now->first, &now->second, nullptr};
-      ++now;
-    } else if (now == applied.end() || next->first < now->first) {
-      change = {&next->first, nullptr, &next->second};
-      ++next;
-    } else {
-      change = {&now->first, &now->second, &next->second};
-      const bool same = now->second == next->second;
-      ++now;
-      ++next;
-      if (same) continue;
-    }
-    changes[static_cast<size_t>(change.key->map)].push_back(change);
-  }
+  Rows::differences(applied, desired,
+                    [&](const RowKey& key, const RowBytes* now, const RowBytes* next) {
+                      changes[static_cast<size_t>(key.map)].push_back({&key, now, next});
+                    });
   return changes;
 }
 
@@ -55,10 +42,10 @@ RowKey set_row(uint64_t set) {
   return {MapId::kSet, bytes_of(set)};
 }
 
-bool is_ready(const std::string& address) {
+bool is_ready(const RowBytes& address) {
   return (value_of<ks_address>(address).flags & KS_ADDRESS_READY) != 0;
 }
-bool is_local(const std::string& address) {
+bool is_local(const RowBytes& address) {
   return (value_of<ks_address>(address).flags & KS_ADDRESS_LOCAL) != 0;
 }
 
@@ -90,18 +77,18 @@ class StepMaker {
 
  private:
   const std::vector<Change>& changes(MapId map) const { return changes_[static_cast<size_t>(map)]; }
-  static const std::string* find(const Rows& rows, const RowKey& key) {
+  static const RowBytes* find(const Rows& rows, const RowKey& key) {
     const auto found = rows.find(key);
     return found == rows.end() ? nullptr : &found->second;
   }
   // The row's value after the writes planned so far.
-  const std::string* current(const RowKey& key) const {
+  const RowBytes* current(const RowKey& key) const {
     const auto planned = planned_.find(key);
     if (planned == planned_.end()) return find(applied_, key);
     return planned->second ? &*planned->second : nullptr;
   }
-  void put(Writes& phase, const RowKey& key, const std::string& value) {
-    const std::string* now = current(key);
+  void put(Writes& phase, const RowKey& key, const RowBytes& value) {
+    const RowBytes* now = current(key);
     if (now != nullptr && *now == value) return;
     planned_[key] = value;
     phase.push_back({key, value});
@@ -112,6 +99,12 @@ class StepMaker {
     phase.push_back({key, std::nullopt});
   }
 
+  // Of a row that is written once in all: there may be a hundred thousand of them.
+  static void write(Writes& phase, const Change& change) {
+    phase.push_back({*change.key, change.next == nullptr ? std::nullopt
+                                                         : std::optional<RowBytes>(*change.next)});
+  }
+
   // Rows first, the head last. A set that is complete but different (never ours: ids are hashes of
   // the content) loses its head first and denies meanwhile.
   void complete_sets() {
@@ -120,7 +113,7 @@ class StepMaker {
       for (const Change& change : changes(map)) by_set[set_of(*change.key)].push_back(change);
     for (const Change& change : changes(MapId::kSet)) by_set[set_of(*change.key)];
     for (const auto& [set, rows] : by_set) {
-      const std::string* head = find(desired_, set_row(set));
+      const RowBytes* head = find(desired_, set_row(set));
       if (head == nullptr) continue;
       proxy_concerned_ = true;
       erase(steps_.tighten, set_row(set));
@@ -142,8 +135,8 @@ class StepMaker {
   // Nothing for ports of pods that join or leave.
   std::optional<PortChange> port_of_staying_pod(const Change& change) const {
     const RowKey pod_key{MapId::kPod, bytes_of(value_of<ks_port_key>(change.key->key).pod)};
-    const std::string* now = find(applied_, pod_key);
-    const std::string* next = find(desired_, pod_key);
+    const RowBytes* now = find(applied_, pod_key);
+    const RowBytes* next = find(desired_, pod_key);
     if (now == nullptr || next == nullptr) return std::nullopt;
     const auto pod_now = value_of<ks_pod>(*now);
     const auto pod_next = value_of<ks_pod>(*next);
@@ -152,7 +145,7 @@ class StepMaker {
                       {pod_next.flags, port_flags(change.next)},
                       tightened_pod(pod_now, pod_next).flags};
   }
-  static uint32_t port_flags(const std::string* row) {
+  static uint32_t port_flags(const RowBytes* row) {
     return row == nullptr ? 0 : value_of<ks_port>(*row).flags;
   }
   // No row says the same as a row without flags.
@@ -177,11 +170,11 @@ class StepMaker {
 
   void steer_services() {
     for (const Change& change : changes(MapId::kBackend))
-      if (change.next != nullptr) put(steps_.steer, *change.key, *change.next);
+      if (change.next != nullptr) write(steps_.steer, change);
     for (const Change& change : changes(MapId::kService)) {
       if (change.next == nullptr) continue;
       if ((value_of<ks_service>(*change.next).flags & KS_SERVICE_L7) != 0) proxy_concerned_ = true;
-      put(steps_.steer, *change.key, *change.next);
+      write(steps_.steer, change);
     }
   }
 
@@ -219,13 +212,8 @@ class StepMaker {
   }
   void write_addresses(Writes& phase, Turn turn) {
     const size_t before = phase.size();
-    for (const Change& change : changes(MapId::kAddress)) {
-      if (turn_of(change) != turn) continue;
-      if (change.next == nullptr)
-        erase(phase, *change.key);
-      else
-        put(phase, *change.key, *change.next);
-    }
+    for (const Change& change : changes(MapId::kAddress))
+      if (turn_of(change) == turn) write(phase, change);
     if (phase.size() != before) proxy_concerned_ = true;
   }
   void steer_interfaces() {
@@ -264,7 +252,10 @@ class StepMaker {
   }
 
   void retire() {
-    for (const MapId map : {MapId::kService, MapId::kBackend, MapId::kPort, MapId::kSet})
+    for (const MapId map : {MapId::kService, MapId::kBackend})
+      for (const Change& change : changes(map))
+        if (change.next == nullptr) write(steps_.retire, change);
+    for (const MapId map : {MapId::kPort, MapId::kSet})
       for (const Change& change : changes(map))
         if (change.next == nullptr) erase(steps_.retire, *change.key);
     for (const MapId map : kSetRowMaps)
@@ -277,7 +268,7 @@ class StepMaker {
   const Rows& applied_;
   const Rows& desired_;
   Changes changes_;
-  std::map<RowKey, std::optional<std::string>> planned_;
+  std::map<RowKey, std::optional<RowBytes>> planned_;
   Steps steps_;
   bool proxy_concerned_ = false;
 };

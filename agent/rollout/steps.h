@@ -29,7 +29,6 @@
 #pragma once
 
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "compile/rows.h"
@@ -38,7 +37,7 @@ namespace keelson::rollout {
 
 struct Write {
   compile::RowKey row;
-  std::optional<std::string> value;  // nothing: erase
+  std::optional<compile::RowBytes> value;  // nothing: erase
 };
 using Writes = std::vector<Write>;
 

@@ -357,8 +357,8 @@ TEST_F(Datapath, an_agent_that_was_replaced_or_never_took_over_writes_nothing) {
   auto old_agent = KernelMaps::open(loader->pins());
   auto new_agent = KernelMaps::open(loader->pins());
   ASSERT_TRUE(old_agent && new_agent);
-  const std::string key = bytes_of(uint32_t{7});
-  const std::string value = bytes_of(ks_interface{5});
+  const compile::RowBytes key = bytes_of(uint32_t{7});
+  const compile::RowBytes value = bytes_of(ks_interface{5});
   auto early = old_agent->put(MapId::kInterface, key, value);
   ASSERT_FALSE(early);
   EXPECT_EQ(early.error().reason, Reason::fenced);

@@ -149,7 +149,7 @@ TEST_F(PodsSideTest, ANewSandboxOfAReadyPodWaitsUntilItIsApplied) {
 TEST_F(PodsSideTest, WhatIsNotMeshedWaitsForNothing) {
   auto pod = std::make_shared<model::Pod>(*snapshot.pods.begin()->second);
   pod->meta.labels[std::string(model::kMeshLabel)] = "disabled";
-  on_loop([&] { snapshot.pods.begin()->second = pod; });
+  on_loop([&] { snapshot.pods[pod->meta.key] = pod; });
   EXPECT_EQ(ask("/add", web("c1"))->code, 0);
 }
 

@@ -202,10 +202,9 @@ TEST_F(ReconcilerTest, AFailedWriteIsSaidAndTriedAgain) {
 TEST_F(ReconcilerTest, APodWhoseSandboxEndedIsOutAtOnce) {
   const auto without_annotation = [] {
     auto made = std::make_shared<model::Snapshot>(*snapshot(true));
-    auto& pod = made->pods.begin()->second;
-    auto changed = std::make_shared<model::Pod>(*pod);
+    auto changed = std::make_shared<model::Pod>(*made->pods.begin()->second);
     changed->netns_path.clear();
-    pod = changed;
+    made->pods[changed->meta.key] = changed;
     return made;
   }();
   sandboxes_.attach({"s1", "u1", "/ns/web", {IpAddress::parse("10.0.0.1").value()}});

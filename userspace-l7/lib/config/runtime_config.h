@@ -1,6 +1,7 @@
 // RuntimeConfig: everything a proxy decides by, immutable, one generation. Built off the workers'
-// loops (Builder), shared by pointer; a stream keeps the one it started with. Plain data.
-// The kernel's rows and this come out of the same compile run: see agent/compile.
+// loops (Builder), shared by pointer; a stream keeps the one it started with. Plain data. What
+// grows with the cluster is shared between generations (base/shared_hash_map.h). The kernel's rows
+// and this come out of the same compile run: see agent/compile.
 #pragma once
 
 #include <array>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "base/ip_address.h"
+#include "base/shared_hash_map.h"
 #include "config/policy_decision.h"
 #include "config/routes.h"
 
@@ -68,12 +70,12 @@ struct RuntimeConfig {
   std::string node_name;
   std::string trust_domain;
   std::map<std::string, std::shared_ptr<const LocalPod>> local_pods;  // by uid
-  std::unordered_map<IpAddress, std::shared_ptr<const Workload>, AddressHash> workloads;
-  std::unordered_map<uint64_t, std::shared_ptr<const Service>> services;
+  SharedHashMap<IpAddress, std::shared_ptr<const Workload>, AddressHash> workloads;
+  SharedHashMap<uint64_t, std::shared_ptr<const Service>> services;
   // By service id; of every Service, so that connections outlive the end of their routes.
-  std::unordered_map<uint64_t, std::shared_ptr<const EndpointSet>> endpoints;
+  SharedHashMap<uint64_t, std::shared_ptr<const EndpointSet>> endpoints;
   std::unordered_map<uint64_t, std::shared_ptr<const PolicySet>> policy_sets;
-  std::unordered_map<uint64_t, std::shared_ptr<const Identity>> identities;
+  SharedHashMap<uint64_t, std::shared_ptr<const Identity>> identities;
 
   Decision decide(const PolicyQuestion& question) const;
   // Empty when the set or the policy is unknown.

@@ -202,7 +202,8 @@ TEST_F(PolicyTest, AMissingSetOrRowDenies) {
   rule(PolicyAction::kAllow).principals = {{"*"}};
   Plan plan = compile(mesh.snapshot, mesh.facts);
   const auto pod = value_of<ks_pod>(plan.rows.at({MapId::kPod, bytes_of(uint64_t{100})}));
-  std::erase_if(plan.rows, [](const auto& row) { return row.first.map == MapId::kPolicy; });
+  for (const auto& [key, value] : Rows(plan.rows))
+    if (key.map == MapId::kPolicy) plan.rows.erase(key);
   EXPECT_EQ(compile::decide(plan.rows, {{pod.policy_set[0], 0}, 5, 0, ip("10.0.0.1"), 80}).reason,
             Reason::policy_missing);
 }

@@ -74,11 +74,14 @@ TEST_F(StoreTest, ABatchIsOneChange) {
   std::vector<DecodedFile> files;
   files.push_back(decode_file("a.yaml", pod("a")));
   files.push_back(decode_file("b.yaml", pod("b")));
-  EXPECT_TRUE(store_.apply_batch(std::move(files), {}));
+  for (DecodedFile& file : files) store_.put(std::move(file));
+  EXPECT_TRUE(store_.publish());
   EXPECT_EQ(generation(), 1u);
   files.clear();
   files.push_back(decode_file("c.yaml", pod("a")));
-  EXPECT_TRUE(store_.apply_batch(std::move(files), {"a.yaml", "b.yaml"}));
+  for (const char* gone : {"a.yaml", "b.yaml"}) store_.forget(gone);
+  for (DecodedFile& file : files) store_.put(std::move(file));
+  EXPECT_TRUE(store_.publish());
   EXPECT_EQ(pods(), 1u);
   EXPECT_EQ(generation(), 2u);
 }

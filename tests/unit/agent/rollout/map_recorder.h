@@ -19,14 +19,14 @@ class MapRecorder final : public MapWriter {
 
   Result<void> put(compile::MapId map, std::string_view key, std::string_view value) override {
     KS_TRY(count());
-    const compile::RowKey row{map, std::string(key)};
-    rows[row] = std::string(value);
+    const compile::RowKey row{map, key};
+    rows[row] = value;
     if (after_write) after_write(row);
     return {};
   }
   Result<void> erase(compile::MapId map, std::string_view key) override {
     KS_TRY(count());
-    const compile::RowKey row{map, std::string(key)};
+    const compile::RowKey row{map, key};
     rows.erase(row);
     if (after_write) after_write(row);
     return {};

@@ -202,10 +202,12 @@ TEST(Steps, ASetThatIsCompleteButWrongDeniesWhileItIsRepaired) {
   auto plan = plan_of(mesh);
   compile::Rows damaged = plan->rows;
   uint64_t set = 0;
-  for (auto& [key, value] : damaged)
+  for (const auto& [key, value] : plan->rows)
     if (key.map == MapId::kPolicy) {
       set = value_of<uint64_t>(key.key);
-      value[8] = static_cast<char>(KS_ALLOW);
+      auto row = value_of<ks_policy>(value);
+      row.verdict = KS_ALLOW;
+      damaged[key] = bytes_of(row);
       break;
     }
   const Steps steps = make_steps(damaged, plan->rows);
