@@ -108,7 +108,8 @@ class App::Parts {
         cutting_(socket_map_.get()),
         reconciler_({clock_, enrolment_, rollout_, status_, cutting_, sandboxes_,
                      [this](const compile::Plan& plan) {
-                       proxies_.prepare(plan, *reconciler_.snapshot(), reconciler_.selected());
+                       proxies_.prepare(plan, *reconciler_.snapshot(), reconciler_.selected(),
+                                        enrolment_.leaving_uids());
                      },
                      [this](const model::Pod& pod) { return proxies_.has_key(pod); }},
                     std::move(facts)),

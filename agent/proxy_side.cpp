@@ -12,8 +12,9 @@ double random_fraction() {
 }
 
 std::set<identity::ServiceAccount> accounts_of(const model::Snapshot& snapshot,
-                                               const std::vector<pods::WantedPod>& pods) {
-  std::set<std::string> uids;
+                                               const std::vector<pods::WantedPod>& pods,
+                                               const std::vector<std::string>& leaving) {
+  std::set<std::string> uids(leaving.begin(), leaving.end());
   for (const pods::WantedPod& pod : pods) uids.insert(pod.uid);
   std::set<identity::ServiceAccount> accounts;
   for (const auto& [key, pod] : snapshot.pods)
@@ -48,10 +49,32 @@ Result<void> ProxySide::start(const std::string& socket_path) {
 }
 
 void ProxySide::prepare(const compile::Plan& plan, const model::Snapshot& snapshot,
-                        const std::vector<pods::WantedPod>& pods) {
-  keys_.set_wanted(accounts_of(snapshot, pods));
+                        const std::vector<pods::WantedPod>& pods,
+                        const std::vector<std::string>& leaving) {
+  keys_.set_wanted(accounts_of(snapshot, pods, leaving));
   renew();
-  link_.set_config(plan.proxy);
+  config_ = with_leaving(plan.proxy, config_.get(), leaving);
+  link_.set_config(config_);
+}
+
+std::shared_ptr<const config::RuntimeConfig> with_leaving(
+    std::shared_ptr<const config::RuntimeConfig> next, const config::RuntimeConfig* before,
+    const std::vector<std::string>& leaving) {
+  if (before == nullptr) return next;
+  std::shared_ptr<config::RuntimeConfig> whole;
+  for (const std::string& uid : leaving) {
+    const auto pod = before->local_pods.find(uid);
+    if (pod == before->local_pods.end() || next->local_pods.contains(uid)) continue;
+    if (!whole) whole = std::make_shared<config::RuntimeConfig>(*next);
+    whole->local_pods.insert(*pod);
+    for (const uint64_t set : pod->second->policy_set)
+      if (const auto found = before->policy_sets.find(set); found != before->policy_sets.end())
+        whole->policy_sets.insert(*found);
+    const auto identity = before->identities.find(pod->second->identity);
+    if (identity != before->identities.end())
+      whole->identities.emplace(identity->first, identity->second);
+  }
+  return whole ? whole : next;
 }
 
 void ProxySide::renew() {

@@ -29,9 +29,9 @@ class ProxySide {
   rollout::Publisher& publisher() noexcept { return link_; }
   // After each compile, before the rollout publishes: what proxies shall know, and whose keys.
   // `pods`: all that are in the mesh, join or leave it; the keys of others are dropped, in hold
-  // too.
+  // too. `leaving`: uids of pods whose hooks are still there, though the plan knows them no more.
   void prepare(const compile::Plan& plan, const model::Snapshot& snapshot,
-               const std::vector<pods::WantedPod>& pods);
+               const std::vector<pods::WantedPod>& pods, const std::vector<std::string>& leaving);
   // The next state() has newer counters.
   void request_stats() { link_.request_stats(); }
   // Does what is due: also after hold may have been restarted.
@@ -53,6 +53,14 @@ class ProxySide {
   identity::KeyStore keys_;
   io::Timer renewal_;
   const Clock& clock_;
+  std::shared_ptr<const config::RuntimeConfig> config_;  // what proxies were given last
 };
+
+// The configuration with the pods that leave as `before` had them: the kernel captures their
+// connections until its rows are gone, which is after the proxies were told, and what was captured
+// must be accepted. Null `before`: `next` itself. Pure.
+std::shared_ptr<const config::RuntimeConfig> with_leaving(
+    std::shared_ptr<const config::RuntimeConfig> next, const config::RuntimeConfig* before,
+    const std::vector<std::string>& leaving);
 
 }  // namespace keelson

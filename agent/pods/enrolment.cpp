@@ -409,6 +409,13 @@ std::vector<compile::LocalPod> Enrolment::open_pods() const {
   return facts;
 }
 
+std::vector<std::string> Enrolment::leaving_uids() const {
+  std::vector<std::string> uids;
+  for (const Leaving& pod : leaving_)
+    if (!pod.facts.uid.empty()) uids.push_back(pod.facts.uid);
+  return uids;
+}
+
 std::vector<EnrolmentProblem> Enrolment::problems() const {
   std::vector<EnrolmentProblem> found;
   for (const auto& [uid, failed] : failed_)

@@ -81,6 +81,11 @@ HttpConnection::Step HttpConnection::begin_exchange() {
 // Idle as long as most servers allow, but a head that has begun must come to its end.
 HttpConnection::Step HttpConnection::wait_for_head() {
   const bool is_idle = stream_.codec().is_idle();
+  if (is_idle && has_pod_left_) {
+    services().stats.count(Reason::http_idle);
+    is_closing_ = true;
+    return Step::kAgain;
+  }
   if (is_waiting_ && is_idle == was_idle_) {
     if (patience_->is_running()) return Step::kWait;
     if (!is_idle)
@@ -227,6 +232,13 @@ void HttpConnection::refuse(const Error& why) noexcept {
 }
 
 void HttpConnection::rejudge(const ServingConfig& config) {
+  // Its pod has left the mesh: what is under way goes on, but nobody dials for the next request any
+  // more. The application connects again, past this proxy.
+  if (!config.pod(origin_.pod->uid)) {
+    has_pod_left_ = true;
+    drain();
+    wake();
+  }
   if (!exchange_) return;
   const auto denied = exchange_->policy_that_denies(config);
   // A receiver that left keeps what was established.

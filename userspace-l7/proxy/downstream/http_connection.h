@@ -56,6 +56,7 @@ class HttpConnection final : public Connection {
   size_t accounted_bytes_ = 0;
   bool is_waiting_ = false;  // patience_ runs for a head
   bool was_idle_ = false;    // when it began to
+  bool has_pod_left_ = false;
   bool is_closing_ = false;
   bool is_lingering_ = false;
 };

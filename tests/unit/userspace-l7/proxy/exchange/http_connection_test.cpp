@@ -142,6 +142,33 @@ TEST_F(HttpConnectionTest, SaysCloseInTheNextAnswerOfADrain) {
   EXPECT_TRUE(world.answers->is_ended);
 }
 
+// Its next request would find no socket: nobody dials for a pod that is not in the mesh.
+TEST_F(HttpConnectionTest, EndsInOrderWhenItsPodHasLeftTheMesh) {
+  world.get("/none");
+  world.received();
+  world.runtime.local_pods.erase("uid-web");
+  world.serve();
+  world.connection->rejudge(*world.config);
+  world.run();
+  EXPECT_TRUE(world.is_over());
+  EXPECT_FALSE(world.is_reset());
+}
+
+TEST_F(HttpConnectionTest, WhatIsUnderWayWhenItsPodLeavesIsAnswered) {
+  world.get("/known");
+  Server& server = world.accept();
+  world.runtime.local_pods.erase("uid-web");
+  world.serve();
+  world.connection->rejudge(*world.config);
+  world.run();
+  ASSERT_FALSE(world.is_over());
+  server.say(ok("late"));
+  const std::string got = world.received();
+  EXPECT_NE(got.find("connection: close"), std::string::npos) << got;
+  EXPECT_TRUE(got.ends_with("late")) << got;
+  EXPECT_FALSE(world.is_reset());
+}
+
 TEST_F(HttpConnectionTest, WaitsForABufferAndThenServes) {
   world.take_all_blocks();
   world.get("/none");
