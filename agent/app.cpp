@@ -10,6 +10,7 @@
 #include "admin/flow_log.h"
 #include "admin/readiness.h"
 #include "agent_state.h"
+#include "base/file_identity.h"
 #include "cutting.h"
 #include "datapath/counters.h"
 #include "datapath/events.h"
@@ -26,6 +27,7 @@
 #include "pods_side.h"
 #include "proxy_side.h"
 #include "reconciler.h"
+#include "retirement.h"
 #include "serving/http_server.h"
 #include "source_side.h"
 #include "status_side.h"
@@ -42,6 +44,8 @@ constexpr std::chrono::milliseconds kMetricsRetryInterval{1000};
 constexpr std::chrono::seconds kTupleAgeMax{200};  // above the SYN retries of 180 s
 // Copies on disk are for a later restart: first what changed is enforced, and a burst is one save.
 constexpr std::chrono::milliseconds kSaveDelay{200};
+// While the node's end is not done, or the API server has not heard of it.
+constexpr std::chrono::milliseconds kRetireAgain{500};
 
 Result<uint64_t> own_netns_cookie() {
   const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -77,6 +81,7 @@ PodsSideOptions pods_side_options(const Options& options) {
           .cni_conf_dir = options.cni_conf_dir,
           .cni_bin_dir = options.cni_bin_dir,
           .cni_plugin = options.cni_plugin,
+          .is_cni_off = options.cni_off,
           .plugin = {socket, static_cast<unsigned>(options.cni_timeout.count()),
                      options.cni_exempt_namespaces}};
 }
@@ -113,6 +118,7 @@ class App::Parts {
                      },
                      [this](const model::Pod& pod) { return proxies_.has_key(pod); }},
                     std::move(facts)),
+        retirement_(clock_, options.pod_uid),
         pods_side_(loop_, clock_, pods_side_options(options),
                    {sandboxes_, enrolment_, [this] { return standing_view(); },
                     [this] { reconcile_timer_.start({}); }}),
@@ -158,14 +164,17 @@ class App::Parts {
     return {};
   }
 
-  void run() {
+  bool run() {
     loop_.run();
     if (save_timer_.is_active()) save();
+    if (retirement_.is_cleared() && !has_left_) admin_socket_.remove();
+    return has_left_;
   }
 
  private:
   Result<void> listen() {
     KS_TRY(server_.listen_unix(options_.run_dir + "/agent.sock"));
+    admin_socket_ = FileIdentity::of(options_.run_dir + "/agent.sock");
     KS_TRY(proxies_.start(options_.run_dir + "/proxy.sock"));
     if (options_.metrics_address == "off") return {};
     KS_TRY(listen_metrics());
@@ -256,20 +265,62 @@ class App::Parts {
   void reconcile() {
     // What the kernel holds stands until the source has told what there is.
     if (is_fenced() || !source_.has_delivered()) return;
-    if (!pods_side_.is_listed()) {  // else pods of an earlier agent would be taken out of the mesh
-      update_readiness();
-      return;
-    }
-    reconciler_.reconcile(store_.snapshot());
+    retirement_.look(store_.snapshot());
+    if (retirement_.is_cleared()) return end_when_told();
+    if (retirement_.is_asked())
+      pods_side_.unchain();
+    else
+      pods_side_.chain();
+    // Not listed: pods of an earlier agent would be taken out of the mesh.
+    if (pods_side_.is_listed()) apply();
+    const bool is_out = pods_side_.is_listed() && reconciler_.has_nobody();
+    if (retirement_.may_clear(is_out)) return clear_node();
+    update_readiness();
+    std::optional<MonotonicTime> next = retirement_.next_look();
+    if (const auto run = reconciler_.next_run(); run && pods_side_.is_listed())
+      next = next ? std::min(*next, *run) : *run;
+    if (next) reconcile_timer_.start_at(*next, clock_.now());
+  }
+
+  void apply() {
+    reconciler_.reconcile(retirement_.view());
     status_.compare(*reconciler_.snapshot());
     pods_side_.settle();
     flows_.set_names(reconciler_.plan(), reconciler_.snapshot());
-    update_readiness();
-    if (const auto next = reconciler_.next_run()) reconcile_timer_.start_at(*next, clock_.now());
+  }
+
+  void clear_node() {
+    if (const auto cleared = remove_all(); !cleared) {
+      spdlog::error("component=agent reason={} msg=\"tried again: {}\"",
+                    reason_name(cleared.error().reason), cleared.error().message());
+      return reconcile_timer_.start(kRetireAgain);
+    }
+    spdlog::info("component=agent msg=\"nothing of the mesh is left on this node\"");
+    retirement_.on_cleared();
+    status_.retire(retirement_.daemon_set());
+    end_when_told();
+  }
+
+  // What nobody waits for comes first, so that trying again finds the rest.
+  Result<void> remove_all() {
+    proxies_.shut();
+    pods_side_.shut();
+    KS_TRY(loader_->remove_all());
+    KS_TRY(pods_side_.remove_plugin());
+    saver_.save({});
+    for (const char* socket : {"/proxy.sock", "/cni.sock"})
+      FileIdentity::of(options_.run_dir + socket).remove();
+    return {};
+  }
+
+  void end_when_told() {
+    if (!status_.is_told()) return reconcile_timer_.start(kRetireAgain);
+    has_left_ = true;
+    loop_.stop();
   }
 
   void save() {
-    if (!is_fenced()) saver_.save(store_.last_good_copies());
+    if (!is_fenced() && !retirement_.is_cleared()) saver_.save(store_.last_good_copies());
   }
 
   // A newer agent owns the node: this one only answers questions until it is stopped, or until the
@@ -313,6 +364,7 @@ class App::Parts {
   }
 
   void self_check() {
+    if (retirement_.is_cleared()) return;
     if (is_fenced()) {
       if (!successor_.is_gone()) return;
       spdlog::warn(
@@ -333,6 +385,7 @@ class App::Parts {
   }
 
   void sweep() {
+    if (retirement_.is_cleared()) return;
     pods_side_.sweep();
     enrolment_.look_for_orphans();
     const auto not_after = (clock_.now() - kTupleAgeMax).time_since_epoch();
@@ -359,6 +412,7 @@ class App::Parts {
   Cutting cutting_;
   pods::Sandboxes sandboxes_;
   Reconciler reconciler_;
+  Retirement retirement_;
   PodsSide pods_side_;
   admin::Readiness readiness_;
   admin::FlowLog flows_;
@@ -367,6 +421,8 @@ class App::Parts {
   admin::Api api_;
   serving::HttpServer server_;
   Successor successor_;
+  FileIdentity admin_socket_;
+  bool has_left_ = false;
   std::unique_ptr<datapath::FlowEvents> events_;
   std::optional<io::Poll> events_poll_;
   io::Timer reconcile_timer_, save_timer_, self_check_timer_, hold_timer_, sweep_timer_,
@@ -399,8 +455,8 @@ Result<std::unique_ptr<App>> App::start(const Options& options) {
   return std::unique_ptr<App>(new App(std::move(parts)));
 }
 
-void App::run() {
-  parts_->run();
+bool App::run() {
+  return parts_->run();
 }
 
 }  // namespace keelson

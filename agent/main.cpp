@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "app.h"
+#include "retired.h"
 
 namespace {
 
@@ -21,6 +22,32 @@ void start_log(const std::string& level) {
   spdlog::set_default_logger(std::move(log));
 }
 
+int run(const keelson::Options& options) {
+  if (!keelson::is_retired(options)) {
+    auto app = keelson::App::start(options);
+    if (!app) {
+      spdlog::error("component=agent reason={} msg=\"{}\"",
+                    keelson::reason_name(app.error().reason), app.error().message());
+      return 1;
+    }
+    spdlog::info("component=agent node={} msg=\"started\"", options.node_name);
+    const bool has_left = (*app)->run();
+    app->reset();
+    if (!has_left) {
+      spdlog::info("component=agent msg=\"stopped; programs and maps stay in the kernel\"");
+      return 0;
+    }
+    if (const auto marked = keelson::mark_retired(options); !marked)
+      spdlog::warn("component=agent msg=\"{}\"", marked.error().message());
+  }
+  if (const auto served = keelson::serve_retired(options); !served) {
+    spdlog::error("component=agent reason={} msg=\"{}\"",
+                  keelson::reason_name(served.error().reason), served.error().message());
+    return 1;
+  }
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -28,16 +55,7 @@ int main(int argc, char** argv) {
   const keelson::ParsedOptions parsed = keelson::parse_options(argc, argv);
   if (!parsed.options) return parsed.exit_code;
   start_log(parsed.options->log_level);
-  int status = 0;
-  if (auto app = keelson::App::start(*parsed.options)) {
-    spdlog::info("component=agent node={} msg=\"started\"", parsed.options->node_name);
-    (*app)->run();
-    spdlog::info("component=agent msg=\"stopped; programs and maps stay in the kernel\"");
-  } else {
-    spdlog::error("component=agent reason={} msg=\"{}\"", keelson::reason_name(app.error().reason),
-                  app.error().message());
-    status = 1;
-  }
+  const int status = run(*parsed.options);
   spdlog::shutdown();
   return status;
 }

@@ -44,6 +44,8 @@ ParsedOptions parse_options(int argc, char** argv) {
   CLI::App cli("keelson-agent: meshes the pods of this node", "keelson-agent");
   cli.set_version_flag("--version", "keelson-agent " KEELSON_VERSION);
   cli.add_option("--node,--node-name", options.node_name, "this node's name")->required();
+  cli.add_option("--pod-uid", options.pod_uid,
+                 "uid of this agent's own Pod, by which it knows the DaemonSet that is uninstalled");
   std::string source;
   cli.add_option("--source", source,
                  "where objects come from: 'directory' (--manifests) or 'kube', the API server "
@@ -81,6 +83,9 @@ ParsedOptions parse_options(int argc, char** argv) {
   plugin->needs(cli.add_option("--cni-bin-dir", options.cni_bin_dir, "folder of CNI plugins")
                     ->needs(conf_dir)
                     ->needs(plugin));
+  cli.add_flag("--cni-off", options.cni_off,
+               "remove from both folders what an earlier agent left of keelson-cni")
+      ->needs(conf_dir);
   cli.add_option("--cni-exempt-namespaces", options.cni_exempt_namespaces,
                  "their pods start without waiting for the mesh, also when the agent is away")
       ->delimiter(',')

@@ -10,6 +10,7 @@ namespace keelson {
 
 struct Options {
   std::string node_name;
+  std::string pod_uid;        // of this agent's own Pod; empty: it is none
   std::string manifests_dir;  // empty: the API server
   std::string kubeconfig;     // empty: as a pod of the cluster
   std::string nodestate_dir;  // with manifests_dir; empty: this node stands alone
@@ -29,6 +30,7 @@ struct Options {
   std::string cni_conf_dir;            // empty: no CNI
   std::string cni_bin_dir;
   std::string cni_plugin;
+  bool cni_off = false;
   std::vector<std::string> cni_exempt_namespaces{"kube-system", "keelson-system"};
   std::chrono::seconds cni_timeout{20};
   std::string log_level = "info";

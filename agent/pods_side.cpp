@@ -51,15 +51,49 @@ void PodsSide::make_source() {
   spdlog::info("component=pods msg=\"running pods are told by {}\"", source_->name());
 }
 
-// The socket first: with the configuration file in place the next pod asks at once.
+// The socket first: pods ask there already when an earlier agent has left the configuration file.
 Result<void> PodsSide::start() {
   sweep();
   if (!keeper_) return {};
+  if (options_.is_cni_off) {
+    unchain();
+    if (auto removed = remove_plugin(); !removed) install_error_ = std::move(removed).error();
+    return {};
+  }
   server_.emplace(loop_, gate_, gate_limits());
-  KS_TRY(server_->listen_unix(options_.socket_path));
-  KS_TRY(install());
+  return server_->listen_unix(options_.socket_path);
+}
+
+void PodsSide::chain() {
+  if (!keeper_ || options_.is_cni_off || is_chained_) return;
+  if (auto installed = install(); !installed) {
+    if (!install_error_)
+      spdlog::error("component=cni reason={} msg=\"{}\"", reason_name(installed.error().reason),
+                    installed.error().message());
+    install_error_ = std::move(installed).error();
+    return;
+  }
+  install_error_.reset();
+  is_chained_ = true;
   keeper_->start();
-  return {};
+}
+
+void PodsSide::unchain() {
+  is_chained_ = true;  // chain() has no say any more
+  install_error_.reset();
+  if (keeper_) keeper_->keep_away();
+}
+
+// CRI-O tears a pod down by the chain that it started with, and a plugin that is missing then would
+// keep the pod from ending. Without an agent the plugin lets every DEL pass.
+Result<void> PodsSide::remove_plugin() {
+  if (options_.cni_bin_dir.empty()) return {};
+  const std::string path = options_.cni_bin_dir + "/" + std::string(kPluginName);
+  if (options_.runtime.ends_with("/crio.sock")) {
+    spdlog::info("component=cni msg=\"{} stays: CRI-O calls it at the end of its pods\"", path);
+    return {};
+  }
+  return cni::remove_node_file(path);
 }
 
 Result<void> PodsSide::install() {
@@ -171,21 +205,23 @@ cni::Expected<void> PodsSide::uninstall() {
   };
   if (const auto removed = keeper_->remove(); !removed) return failure(removed.error());
   spdlog::info("component=cni msg=\"removed {}\"", keeper_->path());
-  if (options_.cni_bin_dir.empty()) return {};
-  const auto removed = cni::remove_node_file(options_.cni_bin_dir + "/" + std::string(kPluginName));
-  if (!removed) return failure(removed.error());
+  if (const auto removed = remove_plugin(); !removed) return failure(removed.error());
   return {};
 }
 
 std::optional<Error> PodsSide::problem() const {
   if (list_error_) return list_error_;
+  if (install_error_) return install_error_;
   return keeper_ ? keeper_->problem() : std::nullopt;
 }
 
 void PodsSide::mark_chained(admin::Readiness& readiness) const {
-  if (!keeper_) return;
-  if (const auto& problem = keeper_->problem())
+  if (!keeper_ || options_.is_cni_off) return;
+  const std::optional<Error> problem = install_error_ ? install_error_ : keeper_->problem();
+  if (problem)
     readiness.mark_missing(admin::kTaskCniChained, problem->message());
+  else if (!is_chained_)
+    readiness.mark_missing(admin::kTaskCniChained, "waits for the first list of objects");
   else
     readiness.mark_done(admin::kTaskCniChained);
 }

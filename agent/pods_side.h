@@ -27,6 +27,7 @@ struct PodsSideOptions {
   std::string cni_conf_dir;  // empty: no configuration file is kept
   std::string cni_bin_dir;   // empty: the plugin is on the node already
   std::string cni_plugin;    // what is installed there
+  bool is_cni_off = false;   // what an earlier agent left of keelson-cni in both folders goes
   cni::PluginSettings plugin;
 };
 
@@ -42,6 +43,13 @@ class PodsSide final : private cni::Enroller {
   ~PodsSide() override;
 
   Result<void> start();
+  // From now on the container runtime follows our configuration file: once it is known that this
+  // agent shall serve. What cannot be done yet (problem()) is tried again by the next call.
+  void chain();
+  // This node leaves the mesh: pods start without the plugin. For good.
+  void unchain();
+  // After that, when nobody is called any more: the plugin and its socket go.
+  Result<void> remove_plugin();
   // Another agent has taken over: plugins that wait here ask that one.
   // The configuration file is that one's as well.
   void shut();
@@ -53,7 +61,7 @@ class PodsSide final : private cni::Enroller {
   // False after a start until the runtime has told its sandboxes: pods of an earlier agent would
   // look as if they had none.
   bool is_listed() const noexcept { return is_listed_; }
-  std::optional<Error> problem() const;  // of the listing, else of the configuration file
+  std::optional<Error> problem() const;  // of the listing, else of the plugin's installation
   // kTaskCniChained: pods that start are held up until they are enrolled.
   void mark_chained(admin::Readiness& readiness) const;
   uint64_t conflist_repairs() const noexcept { return keeper_ ? keeper_->repairs() : 0; }
@@ -78,7 +86,8 @@ class PodsSide final : private cni::Enroller {
   bool is_listing_ = false;
   bool is_listed_ = false;
   bool is_applied_ = true;  // false: what `enrolment` holds is older than `sandboxes`
-  std::optional<Error> list_error_;
+  bool is_chained_ = false;
+  std::optional<Error> list_error_, install_error_;
   std::map<std::string, std::string> leaving_;  // sandbox that ended -> uid of its pod
   std::optional<cni::ConflistKeeper> keeper_;
   io::Timer list_again_;

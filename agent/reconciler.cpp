@@ -112,6 +112,13 @@ bool Reconciler::apply() {
   return true;
 }
 
+bool Reconciler::has_nobody() const {
+  const pods::Enrolment& enrolment = parts_.enrolment;
+  return has_applied_ && !error_ && selected_.empty() && enrolment.is_ready_to_apply() &&
+         enrolment.pods().empty() && enrolment.open_pods().empty() &&
+         parts_.rollout.phase() == rollout::Phase::kIdle;
+}
+
 model::PodState Reconciler::state_of(const std::string& uid) const {
   if (leaving_.contains(uid)) return model::PodState::kLeaving;
   const auto local = std::find_if(facts_.pods.begin(), facts_.pods.end(),

@@ -54,6 +54,8 @@ class Reconciler {
   const std::optional<Error>& error() const noexcept { return error_; }  // of the last run
   uint64_t connections_cut() const noexcept { return connections_cut_; }
   bool has_applied() const noexcept { return has_applied_; }
+  // No pod of this node is in the mesh or on its way in or out, and the kernel says the same.
+  bool has_nobody() const;
   // When it wants to be called again without a change; nothing: not.
   std::optional<MonotonicTime> next_run() const;
 

@@ -1,5 +1,7 @@
 #include "status_side.h"
 
+#include <spdlog/spdlog.h>
+
 #include <utility>
 
 namespace keelson {
@@ -35,6 +37,15 @@ void StatusSide::shut() {
 Result<bool> StatusSide::write(const model::NodeState& state) {
   if (is_shut_) return false;
   return apply_ ? apply_->write(state) : file_.write(state);
+}
+
+void StatusSide::retire(const std::string& daemon_set) {
+  model::NodeState state;
+  state.meta.key = {model::Kind::kNodeState, "", node_name_};
+  state.retired = daemon_set;
+  if (auto written = write(state); !written)
+    spdlog::error("component=status reason={} msg=\"{}\"", reason_name(written.error().reason),
+                  written.error().message());
 }
 
 void StatusSide::compare(const model::Snapshot& snapshot) {

@@ -33,6 +33,10 @@ class StatusSide final : public status::NodeStateWriter {
   void shut();
 
   Result<bool> write(const model::NodeState& state) override;
+  // Instead of whatever was written: this node has left for good (model::kRetiredAnnotation).
+  void retire(const std::string& daemon_set);
+  // The API server has what was written last.
+  bool is_told() const { return !apply_ || apply_->is_current(); }
   // The source's view of the own NodeState, which somebody else may have changed.
   void compare(const model::Snapshot& snapshot);
   // What there is to report may be something else now.

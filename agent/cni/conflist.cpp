@@ -63,6 +63,16 @@ std::string primary_of(const std::vector<std::string>& file_names) {
   return first;
 }
 
+bool is_ours(std::string_view text) {
+  const json list = json::parse(text, nullptr, false);
+  if (!list.is_object()) return true;
+  const auto plugins = list.find("plugins");
+  return plugins != list.end() && plugins->is_array() &&
+         std::any_of(plugins->begin(), plugins->end(), [](const json& plugin) {
+           return plugin.is_object() && text_of(plugin, "type") == kPluginType;
+         });
+}
+
 Result<std::string> chain_after(std::string_view file_name, std::string_view text,
                                 const PluginSettings& settings) {
   const json file = json::parse(text, nullptr, false);

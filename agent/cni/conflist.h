@@ -25,6 +25,9 @@ bool is_configuration_name(std::string_view file_name) noexcept;
 // The first by name that is not ours; empty: there is none.
 std::string primary_of(const std::vector<std::string>& file_names);
 
+// Of a file with our name: it chains keelson-cni, or nobody can read it.
+bool is_ours(std::string_view text);
+
 // `text` is the primary's, a list or (*.conf, *.json) a single plugin. Name, versions and every
 // other field stay; an older entry of ours in it is replaced. Error: file_unreadable (no JSON),
 // missing_field, bad_value: the runtime cannot use it either, or cannot chain it.

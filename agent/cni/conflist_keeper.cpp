@@ -51,6 +51,13 @@ void ConflistKeeper::start() {
   look();
 }
 
+void ConflistKeeper::keep_away() {
+  if (is_kept_away_) return;
+  is_kept_away_ = true;
+  written_.clear();
+  start();
+}
+
 void ConflistKeeper::watch() {
   poll_.reset();
   inotify_.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
@@ -83,7 +90,7 @@ void ConflistKeeper::on_events() {
 }
 
 void ConflistKeeper::look() {
-  auto settled = settle_file();
+  auto settled = is_kept_away_ ? settle_away() : settle_file();
   if (settled) {
     problem_.reset();
     return;
@@ -116,6 +123,16 @@ Result<void> ConflistKeeper::settle_file() {
     return fail(Reason::bad_value, ErrorSource::kConfig,
                 options_.folder + "/" + primary + " sorts before " + std::string(kConflistName) +
                     ": the container runtime starts pods without keelson-cni; rename that file");
+  return {};
+}
+
+Result<void> ConflistKeeper::settle_away() {
+  const auto there = read_node_file(path_);
+  if (!there && there.error().reason == Reason::not_found) return {};
+  if (!there) return Failure(there.error());
+  if (!is_ours(*there)) return {};
+  KS_TRY(remove_node_file(path_));
+  spdlog::info("component=cni msg=\"removed {}: pods start without the mesh\"", path_);
   return {};
 }
 

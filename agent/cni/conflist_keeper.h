@@ -3,7 +3,8 @@
 // once): follows the primary, repairs its own file when somebody deletes or changes it (with a
 // growing pause, so that a fight costs little), removes it when there is no primary. A primary that
 // cannot be read changes nothing. It stays when the agent ends: pods outside the exempt namespaces
-// then wait for the next agent. Agent loop only.
+// then wait for the next agent. Or the other way round, for a node that keelson-cni shall leave:
+// keeps the file away. Agent loop only.
 #pragma once
 
 #include <chrono>
@@ -35,7 +36,10 @@ class ConflistKeeper {
   void start();
   // Watches no more and leaves the file to another agent.
   void stop();
-  // Clean uninstall: stops and removes the file.
+  // Instead of start(), or from now on: no file of ours is there, also when an agent that this one
+  // replaces writes it again.
+  void keep_away();
+  // Stops and removes the file.
   Result<void> remove();
 
   const std::string& path() const noexcept { return path_; }
@@ -49,6 +53,7 @@ class ConflistKeeper {
   void on_events();
   void look();
   Result<void> settle_file();
+  Result<void> settle_away();
   Result<void> replace(const std::string& wanted, bool is_repair);
   bool may_repair_now();
 
@@ -60,6 +65,7 @@ class ConflistKeeper {
   std::optional<io::Poll> poll_;
   io::Timer look_timer_;
   io::Timer watch_timer_;
+  bool is_kept_away_ = false;
   std::string written_;  // last content; empty: none by this agent
   MonotonicTime last_repair_;
   std::chrono::milliseconds pause_{0};

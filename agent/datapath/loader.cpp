@@ -11,10 +11,12 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 
 #include "datapath/cgroup_root.h"
+#include "datapath/map_reading.h"
 #include "datapath/tc_filter.h"
 #include "ks_sk_lookup.skel.h"
 #include "ks_sock_addr.skel.h"
@@ -213,6 +215,26 @@ Result<void> Loader::detach_all() {
   for (const char* prefix : {"link_", kLookupPrefix, "source_"})
     for (const std::string& name : pins_.list(prefix)) KS_TRY(pins_.remove_link(name));
   return {};
+}
+
+Result<void> Loader::remove_all() {
+  if (!tcx_) KS_TRY(detach_filters());
+  KS_TRY(detach_all());
+  return pins_.remove_folder();
+}
+
+// Filters have no pin: the map of interfaces that are checked tells where they are.
+Result<void> Loader::detach_filters() {
+  const auto interfaces = pins_.open_map("ks_interface");
+  if (!interfaces) return {};  // removed before
+  Result<void> detached;
+  KS_TRY(for_each_row(*interfaces, sizeof(uint32_t), sizeof(ks_interface),
+                      [&](std::string_view key, std::string_view) {
+                        uint32_t ifindex = 0;
+                        std::memcpy(&ifindex, key.data(), sizeof ifindex);
+                        if (detached) detached = detach_clsact(ifindex);
+                      }));
+  return detached;
 }
 
 Result<uint64_t> Loader::sweep_tuples(uint64_t not_after_ns) {

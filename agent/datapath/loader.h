@@ -31,6 +31,8 @@ class Loader final : public PodHooks {
   Result<void> attach_node();
   // Removes every link (not the maps): the node is left as if there were no mesh.
   Result<void> detach_all();
+  // That, and every pin: nothing of Keelson outlives this process and those that it gave maps to.
+  Result<void> remove_all();
   // Removes rows of ks_tuple last refreshed at or before `not_after_ns` (CLOCK_MONOTONIC) and
   // gives their budgets back. Stay above 180 s: bpf/sock_ops.bpf.c. Returns how many.
   Result<uint64_t> sweep_tuples(uint64_t not_after_ns);
@@ -53,6 +55,7 @@ class Loader final : public PodHooks {
   struct Programs;
   Loader(Pins pins, Fd cgroup, uint64_t cgroup_id, std::unique_ptr<Programs> programs);
   void remove_stale_links();
+  Result<void> detach_filters();
 
   Pins pins_;
   Fd cgroup_;

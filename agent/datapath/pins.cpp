@@ -131,6 +131,15 @@ Result<void> Pins::remove_link(const std::string& name) const {
   return {};
 }
 
+Result<void> Pins::remove_folder() const {
+  for (const std::string& name : list(""))
+    if (::unlink(path(name).c_str()) != 0 && errno != ENOENT)
+      return fail_errno(Reason::io_error, errno, "unlink " + path(name));
+  if (::rmdir(folder_.c_str()) != 0 && errno != ENOENT)
+    return fail_errno(Reason::io_error, errno, "rmdir " + folder_);
+  return {};
+}
+
 std::vector<std::string> Pins::list(const std::string& prefix) const {
   std::vector<std::string> names;
   std::error_code error;

@@ -47,6 +47,9 @@ class Pins {
   std::optional<LinkTarget> find_link(const std::string& name) const;
   // Detached when it returns. A pin that is not there is no error.
   Result<void> remove_link(const std::string& name) const;
+  // Whatever is left in the folder, and the folder: maps live on while somebody has them open.
+  // Links must be gone before: what only loses its pin is detached some time later.
+  Result<void> remove_folder() const;
   // Names that begin with `prefix`, sorted.
   std::vector<std::string> list(const std::string& prefix) const;
 

@@ -26,8 +26,11 @@ bool may_ask(uid_t uid, std::optional<uid_t> extra_proxy_uid, link::HoldOp op) n
   return agent || proxy;
 }
 
-Server::Server(Fd listener, Fd poll, std::optional<uid_t> extra_proxy_uid)
-    : listener_(std::move(listener)), poll_(std::move(poll)), extra_proxy_uid_(extra_proxy_uid) {}
+Server::Server(Fd listener, FileIdentity file, Fd poll, std::optional<uid_t> extra_proxy_uid)
+    : listener_(std::move(listener)),
+      file_(std::move(file)),
+      poll_(std::move(poll)),
+      extra_proxy_uid_(extra_proxy_uid) {}
 
 Result<Server> Server::open(const ServerOptions& options) {
   // 0755 and 0666: the proxy's user must reach the socket; SO_PEERCRED decides, not file modes.
@@ -39,7 +42,8 @@ Result<Server> Server::open(const ServerOptions& options) {
   KS_ASSIGN(Fd listener, link::listen_seqpacket(path, 0666));
   Fd poll(::epoll_create1(EPOLL_CLOEXEC));
   if (!poll) return fail_errno(Reason::io_error, errno, "epoll_create1");
-  Server server(std::move(listener), std::move(poll), options.extra_proxy_uid);
+  Server server(std::move(listener), FileIdentity::of(path), std::move(poll),
+                options.extra_proxy_uid);
   KS_TRY(server.watch(server.listener_));
   return server;
 }
@@ -54,6 +58,12 @@ Result<void> Server::watch(const Fd& fd) {
 }
 
 Result<void> Server::run(const Fd& stop) {
+  const auto served = serve(stop);
+  file_.remove();
+  return served;
+}
+
+Result<void> Server::serve(const Fd& stop) {
   KS_TRY(watch(stop));
   std::array<epoll_event, 32> events;
   for (;;) {

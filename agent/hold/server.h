@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "base/fd.h"
+#include "base/file_identity.h"
 #include "base/result.h"
 #include "hold/inventory.h"
 
@@ -27,7 +28,7 @@ bool may_ask(uid_t uid, std::optional<uid_t> extra_proxy_uid, link::HoldOp op) n
 class Server {
  public:
   static Result<Server> open(const ServerOptions& options);
-  // Returns when `stop` (a signalfd) becomes readable.
+  // Returns when `stop` (a signalfd) becomes readable; then the socket's file is gone.
   Result<void> run(const Fd& stop);
 
  private:
@@ -36,12 +37,14 @@ class Server {
     uid_t uid = 0;
   };
 
-  Server(Fd listener, Fd poll, std::optional<uid_t> extra_proxy_uid);
+  Server(Fd listener, FileIdentity file, Fd poll, std::optional<uid_t> extra_proxy_uid);
+  Result<void> serve(const Fd& stop);
   Result<void> watch(const Fd& fd);
   void on_connection();
   bool on_readable(const Client& client);  // false: disconnect
 
   Fd listener_;
+  FileIdentity file_;  // of the listener
   Fd poll_;
   std::optional<uid_t> extra_proxy_uid_;
   std::unordered_map<int, Client> clients_;

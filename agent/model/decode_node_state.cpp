@@ -38,6 +38,8 @@ NodeStatePod decode_entry(FieldReader& entry) {
 Shared<NodeState> decode_node_state(FieldReader& root, ObjectMeta meta) {
   auto object = std::make_shared<NodeState>();
   object->meta = std::move(meta);
+  const auto retired = object->meta.annotations.find(std::string(kRetiredAnnotation));
+  if (retired != object->meta.annotations.end()) object->retired = retired->second;
   const auto* pods = root.list("pods");
   if (pods != nullptr) object->pods.reserve(pods->size());
   for (size_t i = 0; pods != nullptr && i < pods->size(); ++i) {

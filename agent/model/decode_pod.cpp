@@ -95,6 +95,16 @@ void decode_status(FieldReader& status, Pod& pod) {
   pod.ready = pod.ready && is_ready;
 }
 
+// metadata.ownerReferences: at most one is the controller.
+std::string decode_controller_uid(FieldReader& metadata) {
+  const auto* owners = metadata.list("ownerReferences");
+  for (size_t i = 0; owners != nullptr && i < owners->size(); ++i) {
+    FieldReader owner(metadata.context(), (*owners)[i], metadata.item_path("ownerReferences", i));
+    if (owner.boolean("controller").value_or(false)) return owner.string("uid").value_or("");
+  }
+  return {};
+}
+
 void decode_excluded_ports(DecodeContext& context, Pod& pod, uint32_t line) {
   const auto annotation = pod.meta.annotations.find(std::string(kExcludeOutboundPortsAnnotation));
   if (annotation == pod.meta.annotations.end()) return;
@@ -131,6 +141,7 @@ Shared<Pod> decode_pod(FieldReader& root, ObjectMeta meta) {
   if (auto metadata = root.mapping("metadata")) {
     const Value* deleted = metadata->find("deletionTimestamp");
     pod->deleting = deleted != nullptr && !deleted->is_null();
+    pod->controller_uid = decode_controller_uid(*metadata);
   }
   pod->service_account = "default";
   if (auto spec = root.mapping("spec")) {

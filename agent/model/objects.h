@@ -59,6 +59,11 @@ struct ObjectMeta {
 inline constexpr std::string_view kMeshLabel = "keelson.dev/mesh";  // "enabled" | "disabled"
 // Directory source only: path of the pod's network namespace.
 inline constexpr std::string_view kNetnsAnnotation = "keelson.dev/netns";
+// On the service account of an agent: leave the node for good. The value is the uid of the
+// DaemonSet that is meant, so that one which is left over concerns no later installation.
+inline constexpr std::string_view kUninstallAnnotation = "keelson.dev/uninstall";
+// On the NodeState of a node whose agent did so; the same value.
+inline constexpr std::string_view kRetiredAnnotation = "keelson.dev/retired";
 // Comma-separated destination ports that outbound capture leaves alone.
 inline constexpr std::string_view kExcludeOutboundPortsAnnotation =
     "keelson.dev/exclude-outbound-ports";
@@ -94,7 +99,8 @@ struct Pod {
   std::vector<ContainerPort> ports;
   std::vector<uint16_t> probe_ports;  // of probes and lifecycle hooks, names resolved, sorted
   std::vector<uint16_t> excluded_outbound_ports;
-  std::string netns_path;  // from kNetnsAnnotation
+  std::string netns_path;      // from kNetnsAnnotation
+  std::string controller_uid;  // of its DaemonSet, ReplicaSet, ...; empty: it has none
   friend bool operator==(const Pod&, const Pod&) = default;
 };
 
@@ -258,6 +264,7 @@ struct NodeStatePod {
 struct NodeState {
   ObjectMeta meta;  // name: the node's
   std::vector<NodeStatePod> pods;
+  std::string retired;  // from kRetiredAnnotation
   friend bool operator==(const NodeState&, const NodeState&) = default;
 };
 

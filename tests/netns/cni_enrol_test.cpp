@@ -47,6 +47,22 @@ spec:
   containers: [{name: main}]
 )";
 
+// The agent's own Pod, and its service account with what helm uninstall puts there.
+constexpr char kAgent[] = R"(
+apiVersion: v1
+kind: Pod
+metadata:
+  name: keelson-agent-x
+  namespace: keelson-system
+  uid: a-1
+  ownerReferences: [{kind: DaemonSet, name: keelson-agent, uid: d-1, controller: true}]
+spec: {nodeName: n1, hostNetwork: true, serviceAccountName: keelson-agent, containers: [{name: a}]}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: keelson-agent, namespace: keelson-system, annotations: {keelson.dev/uninstall: d-1}}
+)";
+
 std::string binary(const std::string& name) {
   const char* folder = std::getenv("KEELSON_BIN");
   return std::string(folder != nullptr ? folder : "bin") + "/" + name;
@@ -92,6 +108,8 @@ class CniEnrol : public testing::Test {
     const std::vector<std::string> arguments{"keelson-agent",
                                              "--node",
                                              "n1",
+                                             "--pod-uid",
+                                             "a-1",
                                              "--manifests",
                                              at("manifests"),
                                              "--run-dir",
@@ -130,9 +148,9 @@ class CniEnrol : public testing::Test {
       ::_exit(127);
     }
   }
-  void stop_agent() {
+  void stop_agent(int signal = SIGTERM) {
     if (agent_ <= 0) return;
-    ::kill(agent_, SIGTERM);
+    ::kill(agent_, signal);
     ::waitpid(agent_, nullptr, 0);
     agent_ = -1;
   }
@@ -290,6 +308,38 @@ TEST_F(CniEnrol, WithoutTheRuntimesAnswerNothingIsTakenOutOfTheMesh) {
   EXPECT_TRUE(wait_until([&] { return admin("/readyz").status == 200; })) << log();
   EXPECT_EQ(metric("keelson_agent_map_writes_total"), "0");
   EXPECT_EQ(held(), 1u);
+}
+
+TEST_F(CniEnrol, AnAgentWhoseReleaseIsUninstalledLeavesNothing) {
+  ASSERT_EQ(call_plugin("ADD").status, 0) << log();
+  put("manifests/policy.yaml",
+      "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+      "metadata: {name: nobody, namespace: shop}\nspec: {}\n");
+  EXPECT_TRUE(wait_until([&] { return !fs::is_empty(at("state")); })) << log();
+  EXPECT_TRUE(fs::exists(pins_.pins()));
+  put("manifests/agent.yaml", kAgent);
+  const auto has_retired = [&] {
+    return admin("/v1/status").body.find("\"retired\"") != npos;
+  };
+  EXPECT_TRUE(wait_until([&] { return !fs::exists(at("conf/00-keelson.conflist")); })) << log();
+  EXPECT_TRUE(wait_until(has_retired)) << log();
+  EXPECT_EQ(admin("/readyz").status, 200);
+  EXPECT_EQ(held(), 0u);
+  EXPECT_FALSE(fs::exists(pins_.pins()));
+  EXPECT_FALSE(fs::exists(at("bin/keelson-cni")));
+
+  stop_agent(SIGKILL);  // its container is started again before the pod is deleted
+  start_agent();
+  EXPECT_TRUE(has_retired());
+  EXPECT_FALSE(fs::exists(pins_.pins()));
+  EXPECT_FALSE(fs::exists(at("conf/00-keelson.conflist")));
+
+  stop_agent();
+  hold_.reset();
+  for (const auto& left : fs::directory_iterator(at("run")))
+    EXPECT_EQ(left.path().filename(), "hold.sock") << "hold was killed; all else is the agent's";
+  for (const auto& left : fs::directory_iterator(at("state")))
+    EXPECT_EQ(left.path().filename(), "ca") << "the lab's nodes share a built-in CA";
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "cni/agent_line.h"
+#include "cni/node_file.h"
 #include "fake_pods.h"
 #include "support/wait_until.h"
 
@@ -34,11 +35,21 @@ class PodsSideTest : public testing::Test {
     PodsSideOptions options;
     options.socket_path = socket();
     options.cni_conf_dir = folder;
-    side = std::make_unique<PodsSide>(
+    side = make(options);
+    ASSERT_TRUE(side->start());
+    EXPECT_FALSE(std::filesystem::exists(conflist()));  // it may be one that shall leave
+    side->chain();
+    thread = std::thread([this] { loop.run(); });
+  }
+  std::unique_ptr<PodsSide> make(const PodsSideOptions& options) {
+    return std::make_unique<PodsSide>(
         loop, clock, options,
         PodsSide::Parts{sandboxes, enrolment, [this] { return view(); }, [this] { ++changes; }});
-    ASSERT_TRUE(side->start());
-    thread = std::thread([this] { loop.run(); });
+  }
+  static PodsSideOptions options_with(const std::string& both) {
+    PodsSideOptions options;
+    options.cni_conf_dir = options.cni_bin_dir = both;
+    return options;
   }
   void TearDown() override {
     on_loop([this] {
@@ -84,6 +95,7 @@ class PodsSideTest : public testing::Test {
     on_loop([&] { seen = changes; });
     return seen;
   }
+  std::string conflist() const { return folder + "/00-keelson.conflist"; }
   std::string socket() const { return folder + "/cni.sock"; }
   static cni::Attachment web(const std::string& container_id) {
     return {container_id,
@@ -212,6 +224,70 @@ TEST_F(PodsSideTest, AnAgentThatIsNotInTheChainIsNotReady) {
   ASSERT_TRUE(test::wait_until([&] { return !missing().empty(); }));
   EXPECT_EQ(missing()[0].name, "cni_chained");
   EXPECT_THAT(missing()[0].detail, HasSubstr("install a CNI"));
+}
+
+TEST_F(PodsSideTest, ANodeThatLeavesIsOutOfTheChainForGood) {
+  const std::string plugin = folder + "/keelson-cni";
+  std::ofstream(plugin) << "plugin";
+  PodsSideOptions options = options_with(folder);
+  options.cni_plugin = plugin;
+  options.socket_path = socket();
+  on_loop([&] {
+    side->shut();
+    side = make(options);
+    EXPECT_TRUE(side->start());
+    side->chain();
+    EXPECT_TRUE(std::filesystem::exists(conflist()));
+    side->unchain();
+    EXPECT_FALSE(std::filesystem::exists(conflist()));
+    side->chain();
+    EXPECT_FALSE(std::filesystem::exists(conflist()));
+    EXPECT_TRUE(std::filesystem::exists(plugin));  // a start that is under way may call it
+    admin::Readiness readiness({});
+    side->mark_chained(readiness);
+    EXPECT_TRUE(readiness.is_ready());
+    EXPECT_TRUE(side->remove_plugin());
+  });
+  EXPECT_FALSE(std::filesystem::exists(plugin));
+}
+
+// An agent that follows one with CNI, and may still run beside it.
+TEST_F(PodsSideTest, WithCniOffWhatAnEarlierAgentLeftGoesAndStaysAway) {
+  ASSERT_TRUE(std::filesystem::exists(conflist()));
+  const std::string text = cni::read_node_file(conflist()).value();
+  const std::string plugin = folder + "/keelson-cni";
+  std::ofstream(plugin) << "plugin";
+  PodsSideOptions options = options_with(folder);
+  options.is_cni_off = true;
+  on_loop([&] {
+    side->shut();
+    side = make(options);
+    EXPECT_TRUE(side->start());
+    side->chain();
+    admin::Readiness readiness({});
+    side->mark_chained(readiness);
+    EXPECT_TRUE(readiness.tasks().empty());
+  });
+  EXPECT_FALSE(std::filesystem::exists(conflist()));
+  EXPECT_FALSE(std::filesystem::exists(plugin));
+  std::ofstream(conflist()) << text;
+  EXPECT_TRUE(test::wait_until([&] { return !std::filesystem::exists(conflist()); }));
+}
+
+// It tears pods down by the chain that they started with.
+TEST_F(PodsSideTest, OnCriOThePluginStays) {
+  const std::string plugin = folder + "/keelson-cni";
+  std::ofstream(plugin) << "plugin";
+  PodsSideOptions options = options_with(folder);
+  options.is_cni_off = true;
+  options.runtime = "/run/crio/crio.sock";
+  on_loop([&] {
+    side->shut();
+    side = make(options);
+    EXPECT_TRUE(side->start());
+  });
+  EXPECT_FALSE(std::filesystem::exists(conflist()));
+  EXPECT_TRUE(std::filesystem::exists(plugin));
 }
 
 // A newer agent keeps the file: two that both repair it would fight.

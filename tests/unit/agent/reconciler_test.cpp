@@ -168,6 +168,20 @@ TEST_F(ReconcilerTest, APodWhoseLabelWentServesAsLeavingForAWhile) {
   EXPECT_EQ(node_state().find("u1"), std::string::npos) << node_state();
 }
 
+TEST_F(ReconcilerTest, NobodyIsLeftOnlyWhenTheLastPodIsOut) {
+  EXPECT_FALSE(reconciler_->has_nobody());  // nothing is known yet
+  reconciler_->reconcile(snapshot(true));
+  EXPECT_FALSE(reconciler_->has_nobody());
+  reconciler_->reconcile(snapshot(false));
+  EXPECT_FALSE(reconciler_->has_nobody());  // leaving
+  clock_.advance(std::chrono::ceil<milliseconds>(*reconciler_->next_run() - clock_.now()));
+  reconciler_->reconcile();
+  EXPECT_TRUE(reconciler_->has_nobody());
+  start();
+  reconciler_->reconcile(snapshot(false));
+  EXPECT_TRUE(reconciler_->has_nobody());  // and none was ever there
+}
+
 TEST_F(ReconcilerTest, ADeletedPodLeavesAtOnce) {
   reconciler_->reconcile(snapshot(true));
   reconciler_->reconcile(snapshot(true, false));

@@ -166,6 +166,38 @@ TEST_F(ConflistKeeperTest, StaysWhenTheAgentEndsAndGoesWhenUninstalled) {
   EXPECT_EQ(*read_node_file(folder + "/10-bridge.conflist"), kBridge);
 }
 
+// The other agent is one that this one replaces: its keeper repairs.
+TEST_F(ConflistKeeperTest, KeptAwayTheFileGoesAlsoWhenAnotherAgentWritesItAgain) {
+  put("10-bridge.conflist", kBridge);
+  start();
+  const std::string written = ours();
+  keeper->keep_away();
+  EXPECT_FALSE(fs::exists(folder + "/00-keelson.conflist"));
+  put("00-keelson.conflist", written);
+  EXPECT_TRUE(runs_until([&] { return !fs::exists(folder + "/00-keelson.conflist"); }));
+  put("10-bridge.conflist", kOther);  // a changed primary brings nothing back
+  put("00-keelson.conflist", "{half");
+  EXPECT_TRUE(runs_until([&] { return !fs::exists(folder + "/00-keelson.conflist"); }));
+  EXPECT_FALSE(keeper->problem());
+  EXPECT_EQ(*read_node_file(folder + "/10-bridge.conflist"), kOther);
+}
+
+TEST_F(ConflistKeeperTest, KeptAwayFromTheStartItLeavesWhatIsNotOurs) {
+  put("00-keelson.conflist", kOther);
+  keeper.emplace(loop, clock, KeeperOptions{.folder = folder, .plugin = {}});
+  keeper->keep_away();
+  EXPECT_EQ(network(), "two");
+  EXPECT_FALSE(keeper->problem());
+  EXPECT_EQ(keeper->writes(), 0u);
+}
+
+TEST_F(ConflistKeeperTest, WithoutItsFolderThereIsNothingToKeepAway) {
+  fs::remove_all(folder);
+  keeper.emplace(loop, clock, KeeperOptions{.folder = folder, .plugin = {}});
+  keeper->keep_away();
+  EXPECT_FALSE(keeper->problem());
+}
+
 TEST_F(ConflistKeeperTest, StoppedItLeavesTheFileToAnotherAgent) {
   put("10-bridge.conflist", kBridge);
   start();

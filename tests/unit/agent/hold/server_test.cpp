@@ -150,5 +150,12 @@ TEST_F(ServerTest, ASecondServerOnTheSameSocketRefusesToOpen) {
   EXPECT_EQ(second.error().reason, Reason::bad_usage);
 }
 
+TEST_F(ServerTest, AtItsEndNoSocketIsLeft) {
+  EXPECT_TRUE(std::filesystem::exists(folder_ + "/hold.sock"));
+  ::eventfd_write(stop_.get(), 1);
+  thread_.join();
+  EXPECT_TRUE(std::filesystem::is_empty(folder_));
+}
+
 }  // namespace
 }  // namespace keelson::hold

@@ -111,6 +111,15 @@ TEST(DecodePod, ReadinessComesFromConditionsWhereThereAreSome) {
   EXPECT_EQ(done->service_account, "default");
 }
 
+TEST(DecodePod, OfItsOwnersOnlyTheControllerCounts) {
+  const auto owned = [](const std::string& owners) {
+    return decoded<Pod>(doc("Pod", "  ownerReferences: [" + owners + "]\n"))->controller_uid;
+  };
+  EXPECT_EQ(owned("{kind: Node, uid: n-1}, {kind: DaemonSet, uid: d-1, controller: true}"), "d-1");
+  EXPECT_EQ(owned("{kind: Node, uid: n-1}, {kind: Node, uid: n-2, controller: false}"), "");
+  EXPECT_EQ(decoded<Pod>(doc("Pod", ""))->controller_uid, "");
+}
+
 TEST(DecodeService, ReadsPortsAndProtocols) {
   const auto service = decoded<Service>(doc("Service", R"(spec:
   clusterIP: 10.96.0.1
@@ -187,6 +196,9 @@ TEST(DecodeNodeState, ReadsBackWhatTheAgentWrites) {
   EXPECT_EQ(decoded<NodeState>(to_yaml(state))->pods, state.pods);
   state.pods.clear();
   EXPECT_THAT(decoded<NodeState>(to_yaml(state))->pods, IsEmpty());
+  EXPECT_EQ(decoded<NodeState>(to_yaml(state))->retired, "");
+  state.retired = "d-1";
+  EXPECT_EQ(decoded<NodeState>(to_yaml(state))->retired, "d-1");
 }
 
 TEST(DecodeFile, ListsAreFlattened) {
