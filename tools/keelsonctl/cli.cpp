@@ -8,6 +8,7 @@
 
 #include "base/reason.h"
 #include "keelsonctl/admin_client.h"
+#include "keelsonctl/cluster_uninstall.h"
 #include "keelsonctl/commands.h"
 #include "keelsonctl/fleet.h"
 #include "keelsonctl/options.h"
@@ -54,6 +55,23 @@ void add_cluster(CLI::App& app, Options& options, bool is_plugin) {
   options.kube.is_wanted = is_plugin;
   if (is_plugin) return;
   for (CLI::Option* option : {ns, context, kubeconfig}) option->needs(kube);
+}
+
+// Its own words for where: the API server is asked by this program, not through kubectl.
+void add_uninstall(CLI::App& app, Options& options) {
+  auto* uninstall = app.add_subcommand(
+      "uninstall", "Take keelson-cni off this node; with --cluster, Keelson off every node");
+  auto* cluster = uninstall->add_flag("--cluster", options.cluster,
+                                      "Ask all agents to take their nodes out of the mesh; waits");
+  uninstall->add_option("-n,--namespace", options.kube.ns, "Where Keelson is installed")
+      ->needs(cluster)
+      ->capture_default_str();
+  uninstall->add_option("--kubeconfig", options.kube.kubeconfig, "[the pod's service account]")
+      ->needs(cluster);
+  uninstall->add_option("--wait", options.wait_seconds, "Seconds to wait for all nodes")
+      ->needs(cluster)
+      ->check(CLI::Range(1, 3600))
+      ->capture_default_str();
 }
 
 void add_check(CLI::App& app, Options& options) {
@@ -179,6 +197,19 @@ std::string advice_for(const Error& error, const Kubectl& kubectl) {
   return kubectl.hint("get pods --output=wide");
 }
 
+int run_uninstall(const Options& options, const Terminal& terminal) {
+  if (!options.kube.context.empty())
+    return report(terminal, Reason::bad_usage, "uninstall --cluster knows no --context",
+                  "kubectl config use-context NAME, then --kubeconfig FILE", kExitUsage);
+  const auto api = KubeApi::open(options.kube.kubeconfig);
+  if (!api)
+    return report(terminal, api.error().reason, api.error().message(),
+                  "outside of the cluster: keelsonctl uninstall --cluster --kubeconfig FILE",
+                  kExitCannotReach);
+  return uninstall_cluster(**api, {options.kube.ns, std::chrono::seconds(options.wait_seconds)},
+                           terminal);
+}
+
 int run_in_cluster(const CLI::App& app, const Options& options, const Terminal& terminal) {
   const std::string verb = app.get_subcommands().front()->get_name();
   if (options.pre)
@@ -216,7 +247,7 @@ int run(const std::vector<std::string>& arguments, const Terminal& terminal) {
   ready->add_flag("--own", options.own,
                   "Only an agent of this pod counts, not the one it replaces");
   add_observe(app, options);
-  app.add_subcommand("uninstall", "Take keelson-cni off this node, before its agent goes for good");
+  add_uninstall(app, options);
   auto* why = app.add_subcommand("why", "Why a connection works or not, link by link");
   why->add_option("from", options.from, "NAMESPACE/POD")->required();
   why->add_option("to", options.to, "NAMESPACE/SERVICE-OR-POD[:PORT]")->required();
@@ -230,6 +261,7 @@ int run(const std::vector<std::string>& arguments, const Terminal& terminal) {
     const int code = app.exit(error, terminal.out, terminal.err);
     return code == 0 ? kExitOk : kExitUsage;
   }
+  if (options.cluster) return run_uninstall(options, terminal);
   if (options.kube.is_wanted) return run_in_cluster(app, options, terminal);
   AdminClient agent(options.socket_path(), std::chrono::seconds(options.timeout_seconds),
                     options.advice());

@@ -22,6 +22,8 @@ struct Options {
   std::string target;      // raw
   bool lines = false;      // raw
   bool until_eof = false;  // raw
+  bool cluster = false;    // uninstall
+  unsigned wait_seconds = 240;
   struct {
     std::optional<unsigned> last;
     bool follow = false, no_follow = false;

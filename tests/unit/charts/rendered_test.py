@@ -16,9 +16,9 @@ ALLOWED_ADDITIONS = {"agent": {"BPF", "NET_ADMIN", "PERFMON"}, "hold": {"NET_ADM
 ROOT_CONTAINERS = {"agent", "hold", "ready"}
 HOST_NETWORK = {"agent", "hold"}
 HOST_PATHS = {"agent": {"run", "bpf", "cgroup", "netns", "state", "runtime", "cni-bin", "cni-conf"},
-              "hold": {"run", "netns"}, "l7": {"run"}, "ready": {"run"}, "ca": set()}
+              "hold": {"run", "netns"}, "l7": {"run"}, "ready": {"run"}, "ca": set(), "uninstall": set()}
 WRITABLE = {"agent": {"run", "bpf", "state", "cni-bin", "cni-conf"}, "hold": {"run"}, "l7": set(), "ready": set(),
-            "ca": set()}
+            "ca": set(), "uninstall": set()}
 CLUSTER_SCOPED = {"Namespace", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding",
                   "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
 
@@ -104,10 +104,38 @@ class Rendered(unittest.TestCase):
             for sharing in ("hostPID", "hostIPC"):
                 self.assertNotIn(sharing, spec)
 
-    def test_only_agent_and_ca_have_a_token(self):
+    def test_only_agent_ca_and_the_uninstall_hook_have_a_token(self):
         for case, (name, spec, _) in self.each(pods):
-            self.assertIs(name in ("keelson-agent", "keelson-ca"), spec["automountServiceAccountToken"],
-                          f"{case} {name}")
+            self.assertIs(name in ("keelson-agent", "keelson-ca", "keelson-uninstall"),
+                          spec["automountServiceAccountToken"], f"{case} {name}")
+
+    def test_what_the_uninstall_hook_needs_lives_as_long_as_the_hook(self):
+        for case, objects in self.cases.items():
+            hooks = {found["kind"]: found["metadata"]["annotations"] for found in objects
+                     if found["metadata"]["name"] == "keelson-uninstall"}
+            wanted = {"Job"} if case == "no-crds" else \
+                {"Job", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
+            self.assertEqual(wanted, set(hooks), case)
+            for kind, annotations in hooks.items():
+                self.assertEqual("pre-delete", annotations["helm.sh/hook"], f"{case} {kind}")
+                self.assertEqual("before-hook-creation,hook-succeeded", annotations["helm.sh/hook-delete-policy"])
+                self.assertEqual(kind == "Job", "helm.sh/hook-weight" not in annotations, f"{case} {kind}")
+
+    def test_the_uninstall_hook_fails_by_itself_before_helm_gives_up(self):
+        for case in self.cases:
+            job = self.kinds(case, "Job")["keelson-uninstall"]["spec"]
+            self.assertLess(job["activeDeadlineSeconds"], 300, case)
+            wait = next(int(argument.split("=")[1]) for argument in job["template"]["spec"]["containers"][0]["args"]
+                        if argument.startswith("--wait="))
+            self.assertLess(wait, job["activeDeadlineSeconds"], case)
+
+    def test_without_cni_the_agent_still_reaches_both_folders_to_clean_them(self):
+        for case in self.cases:
+            agent = self.kinds(case, "DaemonSet")["keelson-agent"]["spec"]["template"]["spec"]["containers"][0]
+            mounts = {mount["name"] for mount in agent["volumeMounts"]}
+            self.assertLessEqual({"cni-bin", "cni-conf"}, mounts, case)
+            self.assertEqual(case == "no-crds", "--cni-off" in agent["args"], case)
+            self.assertIn("--cni-conf-dir=/etc/cni/net.d", agent["args"], case)
 
     def test_host_paths_are_the_known_ones_and_read_only_where_nothing_is_written(self):
         for case, (container, spec) in self.each(containers):
@@ -184,7 +212,7 @@ class Rendered(unittest.TestCase):
         agreed = (GOLDENS / "rights.txt").read_text()
         for case in self.cases:
             if case == "no-crds":
-                self.assertEqual({}, self.kinds(case, "ClusterRole"))
+                self.assertEqual({}, {**self.kinds(case, "ClusterRole"), **self.kinds(case, "Role")})
                 continue
             self.assertEqual(agreed, self.rights(case), case)
 

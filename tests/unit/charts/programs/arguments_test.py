@@ -8,13 +8,13 @@ from renderings import containers, renderings
 
 BIN = os.environ["KEELSON_BIN"]
 PROGRAMS = {"agent": "keelson-agent", "l7": "keelson-l7", "hold": "keelson-hold", "ready": "keelsonctl",
-            "ca": "keelson-ca"}
+            "ca": "keelson-ca", "uninstall": "keelsonctl uninstall"}
 CANNOT_REACH = 3  # exit status of keelsonctl
 
 
 def options(program):
-    """The long options that a program knows."""
-    done = subprocess.run([f"{BIN}/{program}", "--help"], text=True, capture_output=True, check=True)
+    """The long options that a program, or a verb of it, knows."""
+    done = subprocess.run([*f"{BIN}/{program}".split(" "), "--help"], text=True, capture_output=True, check=True)
     return set(re.findall(r"--[a-z0-9-]+", done.stdout))
 
 
@@ -30,7 +30,7 @@ class Arguments(unittest.TestCase):
         probes = {tuple(container[probe]["exec"]["command"]) for objects in renderings().values()
                   for container, _ in containers(objects) for probe in ("readinessProbe", "livenessProbe")
                   if "exec" in container.get(probe, {})}
-        self.assertEqual({("keelsonctl", "ready"), ("keelsonctl", "version")}, probes)
+        self.assertEqual({("keelsonctl", "ready", "--own"), ("keelsonctl", "version")}, probes)
         for program, *arguments in probes:
             # Help is given for any word; a verb alone gets as far as to look for its agent.
             done = subprocess.run([f"{BIN}/{program}", *arguments, "--run-dir=/nonexistent"], text=True,

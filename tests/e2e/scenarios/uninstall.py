@@ -1,0 +1,103 @@
+"""helm uninstall, alone, takes Keelson off every node: not one request fails, and nothing is left of it.
+
+Also with policies that need identities: no node may still refuse those whose identity is gone already.
+"""
+import json
+
+from harness import apps
+from harness.command import attempt
+from harness.load import Load
+from harness.mesh import NAMESPACE, RELEASE, Mesh, shop
+
+STAGE = "uninstall"
+IS_LOAD = True
+SECONDS_MAX = 420
+UNINSTALL_SECONDS_MAX = 330  # helm itself gives hooks five minutes
+GONE_SECONDS_MAX = 90
+PINS = "/sys/fs/bpf/keelson"
+FILES = ("/etc/cni/net.d/00-keelson.conflist", "/opt/cni/bin/keelson-cni", PINS)
+FOLDERS = ("/run/keelson", "/var/lib/keelson")  # of the kubelet's making; they stay, empty
+OWNED = f"app.kubernetes.io/instance={RELEASE}"
+KINDS = ("daemonsets,deployments,jobs,pods,services,serviceaccounts,configmaps,secrets,roles,rolebindings,"
+         "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings")
+
+
+def run(scenario):
+    mesh = Mesh(scenario).ensure()
+    shop(scenario)
+    mesh.enrol()
+    require_identities(scenario)
+    nodes = scenario.cluster.layout.nodes
+    programs = {node.name: linked_programs(scenario, node) for node in nodes}
+    scenario.expect("every node has links of ours", all(programs.values()), programs)
+    loads = [Load(scenario, f"from-{node.name}", "web", node.name, rate=50, is_new_each=True) for node in nodes]
+    code, out, err = attempt(scenario.cluster.layout.bin / "helm", "uninstall", RELEASE, "-n", NAMESPACE,
+                             seconds_max=UNINSTALL_SECONDS_MAX)
+    scenario.expect("helm uninstall", code == 0, out + err)
+    scenario.expect("helm shows what was waited for", "2 of 2 nodes are out of the mesh" in err, out + err)
+    scenario.eventually("every object of the release is gone", lambda: (not objects(scenario), objects(scenario)),
+                        seconds_max=GONE_SECONDS_MAX)
+    for load in loads:
+        load.end_without_failure()
+    states = scenario.kubectl("get", "nodestates", "-o", "name")
+    scenario.expect("no NodeState is left", not states.strip(), states)
+    for node in nodes:
+        nothing_left(scenario, node, programs[node.name])
+        starts(scenario, node)
+
+
+def require_identities(scenario):
+    """Only the mesh's own may call, and only encrypted."""
+    account = f"cluster.local/ns/{scenario.namespace}/sa/default"
+    scenario.apply({"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", "metadata": {"name": "strict"},
+                    "spec": {"mtls": {"mode": "STRICT"}}},
+                   {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": {"name": "own"},
+                    "spec": {"action": "ALLOW", "rules": [{"from": [{"source": {"principals": [account]}}]}]}})
+    for _ in range(3):
+        code, output = scenario.curl("client", f"http://web.{scenario.namespace}")
+        scenario.expect("its own are let in", code == 0 and " on node" in output, output)
+
+
+def linked_programs(scenario, node):
+    """The ids of the programs that run by links pinned on a node: other clusters of this machine share its kernel."""
+    code, names, err = scenario.cluster.on_node(node, "ls", PINS)
+    scenario.expect(f"{PINS} is on {node.name}", code == 0, err)
+    ids = set()
+    for name in names.split():
+        if name.startswith(("link_", "lookup_", "source_")):
+            code, out, err = scenario.cluster.on_node(node, "bpftool", "-j", "link", "show", "pinned", f"{PINS}/{name}")
+            scenario.expect(f"bpftool shows link {name}", code == 0, err)
+            ids.add(json.loads(out)["prog_id"])
+    return ids
+
+
+def nothing_left(scenario, node, programs):
+    for path in FILES:
+        code, _, _ = scenario.cluster.on_node(node, "test", "-e", path)
+        scenario.expect(f"no {path} on {node.name}", code != 0)
+    _, found, _ = scenario.cluster.on_node(node, "find", *FOLDERS, "-mindepth", "1")
+    scenario.expect(f"nothing in {' and '.join(FOLDERS)} on {node.name}", not found.strip(), found)
+    scenario.eventually(f"no program of ours is loaded on {node.name}",
+                        lambda: (not programs & loaded(scenario, node), programs & loaded(scenario, node)))
+    for command in (("nft", "list", "ruleset"), ("ip", "rule"), ("mount",)):
+        _, out, _ = scenario.cluster.on_node(node, *command)
+        scenario.expect(f"no trace of ours in `{' '.join(command)}` on {node.name}", "keelson" not in
+                        out.replace("keelson-e2e", "").replace(NAMESPACE, ""), out[-2000:])
+
+
+def loaded(scenario, node):
+    code, out, err = scenario.cluster.on_node(node, "bpftool", "-j", "prog", "show")
+    scenario.expect(f"bpftool shows programs on {node.name}", code == 0, err)
+    return {program["id"] for program in json.loads(out)}
+
+
+def objects(scenario):
+    return scenario.kubectl("get", KINDS, "-A", "-l", OWNED, "-o", "name").split()
+
+
+def starts(scenario, node):
+    name = f"after-{node.name}"
+    scenario.apply(apps.client(name, node=node.name))
+    scenario.ready(f"pod/{name}", seconds_max=40)
+    code, output = scenario.curl(name, f"http://web.{scenario.namespace}")
+    scenario.expect(f"a new pod on {node.name} starts and is answered", code == 0 and " on node" in output, output)
