@@ -5,7 +5,7 @@ from harness.mesh import NAMESPACE, Mesh, shop
 
 STAGE = "mesh"
 SECONDS_MAX = 150
-PINS = "/sys/fs/bpf/keelson"
+DUMP = ("bpftool", "-j", "map", "dump", "pinned", "/sys/fs/bpf/keelson/ks_pod")
 
 
 def run(scenario):
@@ -22,8 +22,14 @@ def run(scenario):
     ids = {program["id"] for program in programs if program.get("name") in ours}
     links = [link for link in on_node(scenario, node, "link", "show") if link.get("prog_id") in ids]
     scenario.expect("and our links, also in pods", any(link["type"] == "netns" for link in links), links)
-    pods = named_fields(scenario, mesh, "ks_pod")
-    scenario.expect("`bpftool map dump pinned` works in the agent's pod, with named fields", pods, pods)
+    scenario.expect("a map's rows have named fields", *named_fields(scenario.cluster.on_node(node, *DUMP)))
+    # The kernel shows a map's types to CAP_SYS_ADMIN only, which the agent itself can do without.
+    mesh.upgrade("agent.extraCapabilities={SYS_ADMIN}")
+    mesh.part_ready("agent", seconds_max=120)
+    answer = scenario.kubectl.attempt("exec", "-n", NAMESPACE, mesh.pod("agent", "node1"), "--", *DUMP)
+    scenario.expect("`bpftool map dump pinned` in the agent's pod likewise", *named_fields(answer))
+    mesh.upgrade()
+    mesh.part_ready("agent", seconds_max=120)
 
 
 def on_node(scenario, node, *words):
@@ -32,9 +38,8 @@ def on_node(scenario, node, *words):
     return json.loads(out)
 
 
-def named_fields(scenario, mesh, name):
-    dump = ("bpftool", "-j", "map", "dump", "pinned", f"{PINS}/{name}")
-    code, output = scenario.kubectl.exec(NAMESPACE, mesh.pod("agent", "node1"), *dump)
-    entries = json.loads(output) if code == 0 else []
-    has_names = all(isinstance(entry.get("formatted", {}).get("value"), dict) for entry in entries)
-    return entries if has_names else []
+def named_fields(answer):
+    """Whether there are rows, each with names, and what was seen."""
+    code, out, err = answer
+    rows = json.loads(out) if code == 0 else []
+    return bool(rows) and all(isinstance(row["formatted"]["value"], dict) for row in rows), out + err
