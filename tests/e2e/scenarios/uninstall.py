@@ -8,12 +8,14 @@ from harness import apps
 from harness.command import attempt
 from harness.load import Load
 from harness.mesh import NAMESPACE, RELEASE, Mesh, shop
+from harness.trouble import Trouble
 
 STAGE = "uninstall"
 IS_LOAD = True
 SECONDS_MAX = 420
 UNINSTALL_SECONDS_MAX = 330  # helm itself gives hooks five minutes
 GONE_SECONDS_MAX = 90
+KEPT = 4
 PINS = "/sys/fs/bpf/keelson"
 FILES = ("/etc/cni/net.d/00-keelson.conflist", "/opt/cni/bin/keelson-cni", PINS)
 FOLDERS = ("/run/keelson", "/var/lib/keelson")  # of the kubelet's making; they stay, empty
@@ -25,25 +27,35 @@ KINDS = ("daemonsets,deployments,jobs,pods,services,serviceaccounts,configmaps,s
 def run(scenario):
     mesh = Mesh(scenario).ensure()
     shop(scenario)
+    scenario.apply(apps.service("web", "routed"), route("routed"))
     mesh.enrol()
     require_identities(scenario)
     nodes = scenario.cluster.layout.nodes
     programs = {node.name: linked_programs(scenario, node) for node in nodes}
     scenario.expect("every node has links of ours", all(programs.values()), programs)
-    loads = [Load(scenario, f"from-{node.name}", "web", node.name, rate=50, is_new_each=True) for node in nodes]
+    loads = [Load(scenario, f"from-{node.name}", "web", node.name, rate=200, is_new_each=True) for node in nodes]
+    loads.append(Load(scenario, "kept", "routed", "node1", connections=KEPT))
     code, out, err = attempt(scenario.cluster.layout.bin / "helm", "uninstall", RELEASE, "-n", NAMESPACE,
                              seconds_max=UNINSTALL_SECONDS_MAX)
     scenario.expect("helm uninstall", code == 0, out + err)
     scenario.expect("helm shows what was waited for", "2 of 2 nodes are out of the mesh" in err, out + err)
     scenario.eventually("every object of the release is gone", lambda: (not objects(scenario), objects(scenario)),
                         seconds_max=GONE_SECONDS_MAX)
-    for load in loads:
-        load.end_without_failure()
+    reports = {load.name: load.end_without_failure() for load in loads}
+    opened = reports["kept"]["connections_opened"]
+    scenario.expect("kept connections ended in order, and others took their place", opened > KEPT, opened)
     states = scenario.kubectl("get", "nodestates", "-o", "name")
     scenario.expect("no NodeState is left", not states.strip(), states)
     for node in nodes:
         nothing_left(scenario, node, programs[node.name])
         starts(scenario, node)
+
+
+def route(service):
+    """Its requests are routed one by one: their connections end when their pods leave, between two requests."""
+    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": service},
+            "spec": {"parentRefs": [{"group": "", "kind": "Service", "name": service, "port": 80}],
+                     "rules": [{"backendRefs": [{"name": service, "port": 80}]}]}}
 
 
 def require_identities(scenario):
@@ -60,15 +72,17 @@ def require_identities(scenario):
 
 def linked_programs(scenario, node):
     """The ids of the programs that run by links pinned on a node: other clusters of this machine share its kernel."""
-    code, names, err = scenario.cluster.on_node(node, "ls", PINS)
-    scenario.expect(f"{PINS} is on {node.name}", code == 0, err)
-    ids = set()
-    for name in names.split():
-        if name.startswith(("link_", "lookup_", "source_")):
-            code, out, err = scenario.cluster.on_node(node, "bpftool", "-j", "link", "show", "pinned", f"{PINS}/{name}")
-            scenario.expect(f"bpftool shows link {name}", code == 0, err)
-            ids.add(json.loads(out)["prog_id"])
-    return ids
+    links = [name for name in on_node(scenario, node, "ls", PINS).split()
+             if name.startswith(("link_", "lookup_", "source_"))]
+    return {json.loads(on_node(scenario, node, "bpftool", "-j", "link", "show", "pinned", f"{PINS}/{name}"))["prog_id"]
+            for name in links}
+
+
+def on_node(scenario, node, *command):
+    code, out, err = scenario.cluster.on_node(node, *command)
+    if code != 0:
+        raise Trouble(f"{' '.join(command)} on {node.name}: exit status {code}: {err}")
+    return out
 
 
 def nothing_left(scenario, node, programs):
@@ -79,16 +93,20 @@ def nothing_left(scenario, node, programs):
     scenario.expect(f"nothing in {' and '.join(FOLDERS)} on {node.name}", not found.strip(), found)
     scenario.eventually(f"no program of ours is loaded on {node.name}",
                         lambda: (not programs & loaded(scenario, node), programs & loaded(scenario, node)))
-    for command in (("nft", "list", "ruleset"), ("ip", "rule"), ("mount",)):
-        _, out, _ = scenario.cluster.on_node(node, *command)
-        scenario.expect(f"no trace of ours in `{' '.join(command)}` on {node.name}", "keelson" not in
-                        out.replace("keelson-e2e", "").replace(NAMESPACE, ""), out[-2000:])
+    for command in (("nft", "list", "ruleset"), ("ip", "rule")):
+        out = on_node(scenario, node, *command)
+        scenario.expect(f"no trace of ours in `{' '.join(command)}` on {node.name}",
+                        "keelson" not in out.replace(NAMESPACE, ""), out[-2000:])
+    scenario.eventually(f"no container of ours and no mount of its image on {node.name}",
+                        lambda: ("keelson-" not in containers(scenario, node), containers(scenario, node)))
+
+
+def containers(scenario, node):
+    return on_node(scenario, node, "ctr", "-n", "k8s.io", "containers", "list")
 
 
 def loaded(scenario, node):
-    code, out, err = scenario.cluster.on_node(node, "bpftool", "-j", "prog", "show")
-    scenario.expect(f"bpftool shows programs on {node.name}", code == 0, err)
-    return {program["id"] for program in json.loads(out)}
+    return {program["id"] for program in json.loads(on_node(scenario, node, "bpftool", "-j", "prog", "show"))}
 
 
 def objects(scenario):
