@@ -15,8 +15,9 @@ class App {
  public:
   static Result<std::unique_ptr<App>> start(const Options& options);
   ~App();
-  // Until SIGTERM or SIGINT. Programs, maps and links stay in the kernel and go on working. True: it
-  // has taken the node out of the mesh for good and ended by itself; retired.h goes on from there.
+  // Until SIGTERM or SIGINT. Programs, maps and links stay in the kernel and go on working. True:
+  // it has taken the node out of the mesh for good and ended by itself; retired.h goes on from
+  // there.
   bool run();
 
  private:

@@ -44,8 +44,9 @@ ParsedOptions parse_options(int argc, char** argv) {
   CLI::App cli("keelson-agent: meshes the pods of this node", "keelson-agent");
   cli.set_version_flag("--version", "keelson-agent " KEELSON_VERSION);
   cli.add_option("--node,--node-name", options.node_name, "this node's name")->required();
-  cli.add_option("--pod-uid", options.pod_uid,
-                 "uid of this agent's own Pod, by which it knows the DaemonSet that is uninstalled");
+  cli.add_option(
+      "--pod-uid", options.pod_uid,
+      "uid of this agent's own Pod, by which it knows the DaemonSet that is uninstalled");
   std::string source;
   cli.add_option("--source", source,
                  "where objects come from: 'directory' (--manifests) or 'kube', the API server "

@@ -2,9 +2,9 @@
 // is uninstalled: what the reconciler is shown meanwhile, and when what comes next. It is asked for
 // by kUninstallAnnotation on the agent's own service account, with the uid of its own DaemonSet,
 // which the agent knows from its own Pod. All nodes are asked at once, and learn of it at slightly
-// different times: first nobody refuses anybody any more, then the pods leave, so that no node still
-// refuses those whose identity is gone already. There is no way back but a new pod of the agent.
-// Decides only; App acts. Asks the time, never waits. Agent loop only.
+// different times: first nobody refuses anybody any more, then the pods leave, so that no node
+// still refuses those whose identity is gone already. There is no way back but a new pod of the
+// agent. Decides only; App acts. Asks the time, never waits. Agent loop only.
 //
 //   phase      the reconciler is shown       ends
 //   kServing   everything                    when it is asked

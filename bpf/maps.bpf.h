@@ -169,9 +169,9 @@ struct {
   __uint(pinning, LIBBPF_PIN_BY_NAME);
 } ks_tuple SEC(".maps");
 
-/* ks_attempt. key: that of ks_tuple without the source port; value: the source port of the last direct
- * attempt. Written at TCP_CONNECT_CB, read where a tuple is missing (lib/tuple.h). LRU: to lose a
- * row costs only connections whose source port is changed on their way. */
+/* ks_attempt. key: that of ks_tuple without the source port; value: the source port of the last
+ * direct attempt. Written at TCP_CONNECT_CB, read where a tuple is missing (lib/tuple.h). LRU: to
+ * lose a row costs only connections whose source port is changed on their way. */
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
   __uint(max_entries, KS_ATTEMPTS_MAX);

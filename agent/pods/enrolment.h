@@ -81,7 +81,7 @@ class Enrolment {
   uint64_t repairs() const noexcept { return repairs_; }  // by self_check
   uint64_t repairs_of(std::string_view uid) const;        // since it was enrolled
   size_t leaving() const noexcept { return leaving_.size(); }
-  std::vector<std::string> leaving_uids() const;  // as far as they are known
+  std::vector<std::string> leaving_uids() const;    // as far as they are known
   const Fd* sock_diag(std::string_view uid) const;  // null: not enrolled
   // In the mesh, or on its way in or out.
   bool has(std::string_view uid) const;

@@ -318,9 +318,7 @@ TEST_F(CniEnrol, AnAgentWhoseReleaseIsUninstalledLeavesNothing) {
   EXPECT_TRUE(wait_until([&] { return !fs::is_empty(at("state")); })) << log();
   EXPECT_TRUE(fs::exists(pins_.pins()));
   put("manifests/agent.yaml", kAgent);
-  const auto has_retired = [&] {
-    return admin("/v1/status").body.find("\"retired\"") != npos;
-  };
+  const auto has_retired = [&] { return admin("/v1/status").body.find("\"retired\"") != npos; };
   EXPECT_TRUE(wait_until([&] { return !fs::exists(at("conf/00-keelson.conflist")); })) << log();
   EXPECT_TRUE(wait_until(has_retired)) << log();
   EXPECT_EQ(admin("/readyz").status, 200);

@@ -1,8 +1,8 @@
 // uninstall_cluster: takes Keelson off every node before its objects are deleted: what the chart's
-// pre-delete hook runs. Asks the agents by an annotation on their service account, which names their
-// DaemonSet (agent/retirement.h), waits until the NodeState of each node says that nothing is left
-// there, and deletes the NodeStates. Tells what it waits for. The annotation stays: it goes with the
-// service account, so that an agent that starts meanwhile installs nothing again.
+// pre-delete hook runs. Asks the agents by an annotation on their service account, which names
+// their DaemonSet (agent/retirement.h), waits until the NodeState of each node says that nothing is
+// left there, and deletes the NodeStates. Tells what it waits for. The annotation stays: it goes
+// with the service account, so that an agent that starts meanwhile installs nothing again.
 #pragma once
 
 #include <chrono>
@@ -29,7 +29,8 @@ int uninstall_cluster(ClusterApi& api, const UninstallOptions& options, const Te
 
 struct AgentPod {
   std::string name, node;
-  bool is_running = false;  // its container was started once; nothing has been put on the node before
+  bool is_running =
+      false;  // its container was started once; nothing has been put on the node before
   bool is_ready = false;
 };
 // Node -> true: its agent has said that nothing is left. Nodes without a NodeState are not in it.

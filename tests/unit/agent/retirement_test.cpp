@@ -118,8 +118,7 @@ TEST_F(RetirementTest, TheNodeIsClearedWhenAllAreOutOrPatienceEnds) {
   pass(Retirement::kOpenTime);
   EXPECT_TRUE(retirement_.may_clear(true));
   EXPECT_FALSE(retirement_.may_clear(false));
-  EXPECT_EQ(retirement_.next_look(),
-            clock_.now() - Retirement::kOpenTime + Retirement::kPatience);
+  EXPECT_EQ(retirement_.next_look(), clock_.now() - Retirement::kOpenTime + Retirement::kPatience);
   pass(Retirement::kPatience - Retirement::kOpenTime);
   EXPECT_TRUE(retirement_.may_clear(false));
   retirement_.on_cleared();

@@ -117,8 +117,7 @@ class FakeCluster final : public ClusterApi {
     if (index < states.size()) {
       const auto& [name, mark] = *std::next(states.begin(), static_cast<long>(index));
       items.push_back({{"metadata", {{"name", name}}}});
-      if (!mark.empty())
-        items.back()["metadata"]["annotations"] = {{"keelson.dev/retired", mark}};
+      if (!mark.empty()) items.back()["metadata"]["annotations"] = {{"keelson.dev/retired", mark}};
     }
     const bool has_more = index + 1 < states.size();
     return {{"metadata", {{"continue", has_more ? std::to_string(index + 1) : ""}}},
@@ -139,10 +138,7 @@ class FakeCluster final : public ClusterApi {
 
 class ClusterUninstallTest : public testing::Test {
  protected:
-  int run() {
-    return uninstall_cluster(cluster_, {"mesh", std::chrono::seconds(60)}, 
-                             terminal_);
-  }
+  int run() { return uninstall_cluster(cluster_, {"mesh", std::chrono::seconds(60)}, terminal_); }
   FakeCluster cluster_;
   std::ostringstream out_, err_;
   Terminal terminal_{.out = out_, .err = err_, .checks_root = ""};
@@ -195,8 +191,8 @@ TEST_F(ClusterUninstallTest, AnApiServerThatIsAwayForAWhileIsAskedAgain) {
   cluster_.on_pause = [this] { cluster_.states = {{"n1", "d-1"}, {"n2", "d-1"}}; };
   EXPECT_EQ(run(), kExitOk) << err_.str();
   EXPECT_EQ(cluster_.pauses, 3);
-  EXPECT_EQ(err_.str(), "tried again: away: " + std::string(reason_text(Reason::cannot_reach)) +
-                            "\n");
+  EXPECT_EQ(err_.str(),
+            "tried again: away: " + std::string(reason_text(Reason::cannot_reach)) + "\n");
 }
 
 TEST_F(ClusterUninstallTest, OneThatStaysAwayIsAnError) {
