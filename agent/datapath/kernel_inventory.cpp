@@ -105,6 +105,7 @@ uint64_t count_sockets(const Fd& map, const bpf_map_info& info) {
 Result<std::optional<uint64_t>> count_entries(const Fd& map, const bpf_map_info& info) {
   switch (info.type) {
     case BPF_MAP_TYPE_HASH:
+    case BPF_MAP_TYPE_LRU_HASH:
     case BPF_MAP_TYPE_LPM_TRIE: {
       KS_ASSIGN(const uint64_t rows, count_rows(map, info));
       return std::optional(rows);

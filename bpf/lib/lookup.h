@@ -141,7 +141,7 @@ static __always_inline bool lookup_decide(struct ks_tuple_key* key, struct looku
     claimed = source->identity;
     claimed_flags = source->flags;
   }
-  if (!tuple && (claimed_flags & KS_ADDRESS_LOCAL)) tuple = tuple_of_moved(key);
+  if (!tuple) tuple = tuple_of_moved(key);
   if (tuple) {
     lookup_attested(key, tuple, pod, claimed, plan);
     return true;

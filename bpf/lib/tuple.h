@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Attested tuples: what the connecting side vouches for until the receiving side is established.
- * Single use. Each row holds one unit of its source pod's budget; whoever succeeds in deleting the
- * row gives the unit back, so it is given back once. The unit is taken when the row is written
- * (TCP_CONNECT_CB), not in connect(): a connect that fails in between can then leak nothing;
- * connect only looks, to fail with EPERM and a reason. Writes ks_tuple and ks_budget. */
+ * Single use, but for those of tuple_of_moved(). Each row holds one unit of its source pod's
+ * budget; whoever succeeds in deleting the row gives the unit back, so it is given back once. The
+ * unit is taken when the row is written (TCP_CONNECT_CB), not in connect(): a connect that fails in
+ * between can then leak nothing; connect only looks, to fail with EPERM and a reason. Writes
+ * ks_tuple and ks_budget. */
 #pragma once
 
 #include "lib/flow.h"
@@ -65,9 +66,10 @@ static __always_inline void tuple_write(const struct ks_tuple_key* key,
 
 /* NAT of the node changes the source port of a connection when its reply would be that of another
  * one: of one that went through a Service's virtual address, before its pod was enrolled, and is
- * still in conntrack. The receiver then finds no tuple. It takes the last attempt
- * of the same source at the same endpoint, if that is still waiting: a tuple that was used is gone,
- * so that a finished connection's is as little good here as by its own port. */
+ * still in conntrack. The receiver then finds no tuple. It takes that of the last attempt at the
+ * same endpoint by the local pod that has the source address now, if the tuple is still there. A
+ * connection that came by its own port has taken its tuple away; one that was moved keeps it, and
+ * its unit of the budget, until its client closes. */
 static __always_inline void tuple_note_attempt(const struct ks_tuple_key* key) {
   struct ks_tuple_key endpoint = *key;
   __u32 port = key->source_port;
@@ -81,8 +83,10 @@ static __always_inline struct ks_attestation* tuple_of_moved(const struct ks_tup
   __u32* port = bpf_map_lookup_elem(&ks_attempt, &sent);
   if (!port) return 0;
   sent.source_port = (__u16)*port;
+  struct ks_address* source = bpf_map_lookup_elem(&ks_address, &key->source);
+  if (!source || !(source->flags & KS_ADDRESS_LOCAL)) return 0;
   struct ks_attestation* tuple = bpf_map_lookup_elem(&ks_tuple, &sent);
-  if (!tuple || tuple->kind != KS_KIND_DIRECT) return 0;
+  if (!tuple || tuple->kind != KS_KIND_DIRECT || tuple->source_pod != source->pod) return 0;
   return tuple;
 }
 

@@ -221,6 +221,13 @@ TEST_F(LookupDecision, AChangedSourcePortIsMatchedByTheLastAttemptThatStillWaits
   EXPECT_EQ(decide("10.1.0.3", 50001, "10.1.0.2", 80), pass(KS_REASON_none));
   EXPECT_EQ(decide("10.1.0.3", 50001, "10.1.0.2", 81), drop(KS_REASON_unattested));
   EXPECT_EQ(decide("10.2.0.4", 50001, "10.1.0.2", 80), drop(KS_REASON_unattested));
+  put_address("10.1.0.3", kNeighbour + 1, kAlice, KS_ADDRESS_LOCAL | KS_ADDRESS_READY);
+  EXPECT_EQ(decide("10.1.0.3", 50001, "10.1.0.2", 80), drop(KS_REASON_unattested))
+      << "another pod has the address now";
+  programs_->erase("ks_address", ip("10.1.0.3").raw());
+  EXPECT_EQ(decide("10.1.0.3", 50001, "10.1.0.2", 80), pass(KS_REASON_plaintext)) << "nobody's";
+  put_address("10.1.0.3", kNeighbour, kAlice, KS_ADDRESS_LOCAL | KS_ADDRESS_READY);
+  EXPECT_EQ(decide("10.1.0.3", 50001, "10.1.0.2", 80), pass(KS_REASON_none));
   attest("10.1.0.3", 40000, "10.1.0.2", 80, KS_KIND_DELIVER);
   EXPECT_EQ(decide("10.1.0.3", 50001, "10.1.0.2", 80), drop(KS_REASON_unattested));
 }
