@@ -63,6 +63,13 @@ void KubeSource::on_progress() {
   on_schedule_();
 }
 
+// Each kind waits by itself, after an outage for up to 45 s: the first that is answered tells the
+// others.
+void KubeSource::on_back() {
+  for (Reflector& reflector : reflectors_) reflector.hurry();
+  on_schedule_();
+}
+
 bool KubeSource::is_listed() const {
   return std::ranges::all_of(reflectors_, &Reflector::is_listed);
 }

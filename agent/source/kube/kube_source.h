@@ -38,6 +38,7 @@ class KubeSource final : public ObjectSource, private Reflector::Sink {
  private:
   void on_object(FileChange change) override;
   void on_progress() override;
+  void on_back() override;
   bool is_listed() const;
   void flush();
 

@@ -20,6 +20,7 @@ constexpr std::chrono::seconds kOpenTimeMax{60};  // the server may queue the re
 constexpr std::chrono::seconds kMissingLookInterval{30};
 // A watch that ends sooner than this was no watch: the next one waits.
 constexpr std::chrono::seconds kWatchWorth{5};
+constexpr std::chrono::milliseconds kHurrySpread{1000};
 
 }  // namespace
 
@@ -55,7 +56,7 @@ void Reflector::wake() {
   wake_at_.reset();
   if (phase_ == Phase::kWaiting) return begin();
   if (!is_open_)
-    return fail({Reason::server_silent, ErrorSource::kKube, true, 0,
+    return lose({Reason::server_silent, ErrorSource::kKube, true, 0,
                  call_name() + ": no answer for " + std::to_string(kOpenTimeMax.count()) + " s"});
   if (phase_ == Phase::kStreaming) fall_back_to_pages();
 }
@@ -93,7 +94,7 @@ void Reflector::on_page(Result<rest::Answer> answer) {
   if (!answer) {
     if (answer.error().reason == Reason::server_answer_too_large && limit_ != 1)
       limit_ = limit_ == 0 ? kPageObjects : limit_ / 2;
-    return fail(answer.error());
+    return lose(answer.error());
   }
   if (answer->status != 200) return on_refused(kube::api_error(call_name(), std::move(*answer)));
   auto page = kube::decode_list(resource_, version_, answer->body);
@@ -183,7 +184,7 @@ void Reflector::on_bookmark(const WatchEvent& event) {
 }
 
 void Reflector::on_end(Result<rest::Answer> answer) {
-  if (!answer) return fail(answer.error());
+  if (!answer) return lose(answer.error());
   if (answer->status < 200 || answer->status > 299) {
     const bool is_refused =
         phase_ == Phase::kStreaming && (answer->status == 400 || answer->status == 422);
@@ -246,9 +247,11 @@ void Reflector::forget_unseen() {
 
 void Reflector::on_refused(const kube::ApiError& refusal) {
   const Reason reason = refusal.error.reason;
+  const bool was_away = std::exchange(is_away_, false);
   if (reason == Reason::api_kind_missing && resource_.is_optional) return on_missing();
   if (reason == Reason::api_version_expired) {
     resource_version_.clear();
+    if (was_away) backoff_.reset();  // of an outage that lasted: no reason to let the list wait
     // A list that cannot be finished in time is asked for in one piece.
     if (phase_ == Phase::kListing && ++lists_expired_ >= 2) limit_ = 0;
   } else if (phase_ == Phase::kWatching && reason == Reason::api_refused) {
@@ -274,6 +277,18 @@ void Reflector::on_missing() {
                                                              (0.5 + seams_.random())));
 }
 
+void Reflector::lose(const Error& error) {
+  is_away_ = true;
+  fail(error);
+}
+
+void Reflector::hurry() {
+  if (phase_ != Phase::kWaiting || !is_away_ || !state_.failing_since) return;
+  const auto spread =
+      std::chrono::duration_cast<std::chrono::milliseconds>(kHurrySpread * seams_.random());
+  wake_at_ = std::min(*wake_at_, seams_.clock.now() + spread);
+}
+
 void Reflector::fail(const Error& error, std::optional<std::chrono::seconds> retry_after) {
   ++state_.errors[error.reason];
   state_.error = error;
@@ -292,9 +307,11 @@ void Reflector::wait(std::chrono::milliseconds delay) {
 }
 
 void Reflector::heard() {
+  const bool is_back = is_away_ && state_.failing_since;
   state_.heard_at = seams_.clock.now();
   state_.failing_since.reset();
   state_.error.reset();
+  if (is_back) sink_.on_back();
 }
 
 std::string Reflector::call_name() const {

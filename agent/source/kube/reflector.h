@@ -61,6 +61,7 @@ class Reflector {
     virtual ~Sink() = default;
     virtual void on_object(FileChange change) = 0;
     virtual void on_progress() = 0;  // state() or next_wake() may have changed
+    virtual void on_back() = 0;      // the server answers again
   };
 
   Reflector(const kube::Resource& resource, Seams seams, Sink& sink);
@@ -69,6 +70,8 @@ class Reflector {
   void stop() noexcept;
   std::optional<MonotonicTime> next_wake() const noexcept { return wake_at_; }
   void wake();
+  // The server answers others: what waits only because it did not goes on within a second.
+  void hurry();
   bool is_listed() const noexcept { return state_.is_listed; }
   ReflectorState state() const;
 
@@ -98,6 +101,7 @@ class Reflector {
 
   void on_refused(const kube::ApiError& refusal);
   void on_missing();
+  void lose(const Error& error);  // no answer
   void fail(const Error& error, std::optional<std::chrono::seconds> retry_after = {});
   void wait(std::chrono::milliseconds delay);
   void heard();
@@ -116,6 +120,7 @@ class Reflector {
   unsigned lists_expired_ = 0;    // in a row
   bool is_streaming_refused_ = false;
   bool is_open_ = false;  // the stream under way was taken
+  bool is_away_ = false;  // the server's last word was none
   MonotonicTime opened_at_;
   size_t versions_missing_ = 0;  // in a row
   bool is_missing_doubted_ = false;

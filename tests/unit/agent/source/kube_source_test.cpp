@@ -116,6 +116,22 @@ TEST_F(KubeSourceTest, AnAwayServerIsToldWithItsTimeAndTakesNothing) {
   EXPECT_THAT(taken(), IsEmpty());
 }
 
+TEST_F(KubeSourceTest, TheFirstKindThatIsAnsweredBringsTheOthersBack) {
+  start();
+  list_all_but("");
+  source_.wake();
+  for (int i = 0; i < 8; ++i) {
+    rest_.fail_all();
+    advance(seconds(60));
+  }
+  rest_.fail("/services?");
+  const auto calls = rest_.calls_made();
+  rest_.open("/pods?");
+  advance(seconds(1));
+  EXPECT_EQ(rest_.calls_made(), calls + 1);
+  EXPECT_TRUE(rest_.is_called("/services?"));
+}
+
 TEST_F(KubeSourceTest, AMissingKindDoesNotHideThatTheServerIsAway) {
   start();
   list_all_but("NodeState");

@@ -50,6 +50,7 @@ class ReflectorTest : public testing::Test, public Reflector::Sink {
     last_text_ = change.text;
   }
   void on_progress() override {}
+  void on_back() override { ++backs_; }
 
   Reflector& start(std::string_view kind = "Service") {
     reflector_ = std::make_unique<Reflector>(
@@ -81,6 +82,7 @@ class ReflectorTest : public testing::Test, public Reflector::Sink {
   test::FakeRest rest_;
   std::vector<std::string> changes_;
   std::string last_text_;
+  size_t backs_ = 0;
   std::unique_ptr<Reflector> reflector_;
 };
 
@@ -183,6 +185,44 @@ TEST_F(ReflectorTest, AServerAwayForMinutesTakesNothingAndIsAskedEverLessOften) 
   advance_to_wake();
   rest_.open("resourceVersion=10");  // not a list: nothing was lost
   EXPECT_FALSE(reflector_->state().failing_since);
+}
+
+// After a minute without API server the kinds came back up to 90 s later: each waited for the
+// server by itself, and once more, as long, before the list that a version gone meanwhile asks for.
+TEST_F(ReflectorTest, AfterAnOutageAVersionThatIsGoneIsListedAtOnceAndOnlyTheFirstTime) {
+  start_watching();
+  for (int i = 0; i < 8; ++i) {
+    rest_.fail("services");
+    advance_to_wake();
+  }
+  rest_.open("resourceVersion=10");
+  EXPECT_EQ(backs_, 1u);
+  rest_.line("services", event("ERROR", kExpired));
+  EXPECT_EQ(*reflector_->next_wake() - clock_.now(), milliseconds(800));
+  for (const int delay : {1600, 3200}) {
+    advance_to_wake();
+    rest_.answer("services?limit=500", 200, page(50, {object("a", 1)}));
+    rest_.open("resourceVersion=50");
+    rest_.line("services", event("ERROR", kExpired));
+    EXPECT_EQ(*reflector_->next_wake() - clock_.now(), milliseconds(delay));
+  }
+  EXPECT_EQ(backs_, 1u);
+}
+
+TEST_F(ReflectorTest, OnlyWhatWaitsBecauseNobodyAnsweredHurries) {
+  Reflector& reflector = start_watching();
+  rest_.answer("services", 429, "", seconds(30));
+  const auto asked = *reflector.next_wake();
+  reflector.hurry();
+  EXPECT_EQ(*reflector.next_wake(), asked);
+  advance_to_wake();
+  for (int i = 0; i < 8; ++i) {
+    rest_.fail("services");
+    advance_to_wake();
+  }
+  rest_.fail("services");
+  reflector.hurry();
+  EXPECT_EQ(*reflector.next_wake() - clock_.now(), milliseconds(500));
 }
 
 TEST_F(ReflectorTest, AWatchThatHeldForgetsEarlierFailures) {
