@@ -46,6 +46,7 @@ constexpr std::chrono::seconds kTupleAgeMax{200};  // above the SYN retries of 1
 constexpr std::chrono::milliseconds kSaveDelay{200};
 // While the node's end is not done, or the API server has not heard of it.
 constexpr std::chrono::milliseconds kRetireAgain{500};
+constexpr std::chrono::seconds kChainAgain{1};
 
 Result<uint64_t> own_netns_cookie() {
   const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -158,6 +159,7 @@ class App::Parts {
     if (rest::Client* const client = source_.client())
       status_.use(*client, options_.root_namespace, [this] { return state_.report_view(); });
     KS_TRY(pods_side_.start());
+    cni_socket_ = FileIdentity::of(options_.run_dir + "/cni.sock");
     self_check_timer_.start_repeating(kSelfCheckInterval);
     hold_timer_.start_repeating(kHoldWatchInterval);
     sweep_timer_.start_repeating(kSweepInterval);
@@ -176,6 +178,7 @@ class App::Parts {
     KS_TRY(server_.listen_unix(options_.run_dir + "/agent.sock"));
     admin_socket_ = FileIdentity::of(options_.run_dir + "/agent.sock");
     KS_TRY(proxies_.start(options_.run_dir + "/proxy.sock"));
+    proxy_socket_ = FileIdentity::of(options_.run_dir + "/proxy.sock");
     if (options_.metrics_address == "off") return {};
     KS_TRY(listen_metrics());
     if (metrics_timer_.is_active())
@@ -277,8 +280,9 @@ class App::Parts {
     if (retirement_.may_clear(is_out)) return clear_node();
     update_readiness();
     std::optional<MonotonicTime> next = retirement_.next_look();
-    if (const auto run = reconciler_.next_run(); run && pods_side_.is_listed())
-      next = next ? std::min(*next, *run) : *run;
+    const auto sooner = [&](MonotonicTime time) { next = next ? std::min(*next, time) : time; };
+    if (const auto run = reconciler_.next_run(); run && pods_side_.is_listed()) sooner(*run);
+    if (pods_side_.wants_chain()) sooner(clock_.now() + kChainAgain);
     if (next) reconcile_timer_.start_at(*next, clock_.now());
   }
 
@@ -301,15 +305,20 @@ class App::Parts {
     end_when_told();
   }
 
-  // What nobody waits for comes first, so that trying again finds the rest.
+  // The runtime forgets the plugin before it goes. When the rest is tried again, conflist and pins
+  // may be those of an agent that came since: they are removed once.
   Result<void> remove_all() {
-    proxies_.shut();
-    pods_side_.shut();
-    KS_TRY(loader_->remove_all());
+    if (!is_kernel_clear_) {
+      KS_TRY(pods_side_.remove_conflist());
+      proxies_.shut();
+      pods_side_.shut();
+      KS_TRY(loader_->remove_all());
+      is_kernel_clear_ = true;
+    }
     KS_TRY(pods_side_.remove_plugin());
     saver_.save({});
-    for (const char* socket : {"/proxy.sock", "/cni.sock"})
-      FileIdentity::of(options_.run_dir + socket).remove();
+    proxy_socket_.remove();
+    cni_socket_.remove();
     return {};
   }
 
@@ -366,7 +375,7 @@ class App::Parts {
   void self_check() {
     if (retirement_.is_cleared()) return;
     if (is_fenced()) {
-      if (!successor_.is_gone()) return;
+      if (!successor_.is_gone(admin_socket_)) return;
       spdlog::warn(
           "component=agent msg=\"the agent that took this node over is gone; ending, to be "
           "started again as the node's\"");
@@ -421,7 +430,8 @@ class App::Parts {
   admin::Api api_;
   serving::HttpServer server_;
   Successor successor_;
-  FileIdentity admin_socket_;
+  FileIdentity admin_socket_, proxy_socket_, cni_socket_;
+  bool is_kernel_clear_ = false;
   bool has_left_ = false;
   std::unique_ptr<datapath::FlowEvents> events_;
   std::optional<io::Poll> events_poll_;

@@ -84,6 +84,10 @@ void PodsSide::unchain() {
   if (keeper_) keeper_->keep_away();
 }
 
+Result<void> PodsSide::remove_conflist() {
+  return keeper_ ? keeper_->remove() : Result<void>();
+}
+
 // CRI-O tears a pod down by the chain that it started with, and a plugin that is missing then would
 // keep the pod from ending. Without an agent the plugin lets every DEL pass.
 Result<void> PodsSide::remove_plugin() {

@@ -49,7 +49,10 @@ class PodsSide final : private cni::Enroller {
   // This node leaves the mesh: pods start without the plugin. For good.
   void unchain();
   // After that, when nobody is called any more: the plugin and its socket go.
+  Result<void> remove_conflist();
   Result<void> remove_plugin();
+  // The last chain() failed: it wants to be called again.
+  bool wants_chain() const noexcept { return !is_chained_ && install_error_.has_value(); }
   // Another agent has taken over: plugins that wait here ask that one.
   // The configuration file is that one's as well.
   void shut();

@@ -51,7 +51,8 @@ void Retirement::look(std::shared_ptr<const model::Snapshot> snapshot) {
     daemon_set_ = uninstalled_daemon_set(*snapshot, pod_uid_);
     if (!daemon_set_.empty()) {
       asked_at_ = clock_.now();
-      phase_ = Phase::kOpening;
+      // An agent that starts now takes nobody in: its pods are out, or an earlier agent's.
+      phase_ = view_ ? Phase::kOpening : Phase::kLeaving;
     }
   } else if (clock_.now() >= asked_at_ + kOpenTime) {
     phase_ = Phase::kLeaving;

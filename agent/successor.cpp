@@ -10,13 +10,14 @@
 
 namespace keelson {
 
-bool Successor::is_gone() {
-  misses_ = listens() ? 0 : misses_ + 1;
+bool Successor::is_gone(const FileIdentity& own) {
+  misses_ = listens(own) ? 0 : misses_ + 1;
   return misses_ >= kMissesMax;
 }
 
 // What cannot be found out counts as there.
-bool Successor::listens() const {
+bool Successor::listens(const FileIdentity& own) const {
+  if (own.is_there()) return false;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket_path_.size() >= sizeof address.sun_path) return true;

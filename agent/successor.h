@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "base/file_identity.h"
+
 namespace keelson {
 
 class Successor {
@@ -13,13 +15,14 @@ class Successor {
   explicit Successor(std::string socket_path) : socket_path_(std::move(socket_path)) {}
 
   // Looks; at intervals of seconds. True when nobody has listened kMissesMax times in a row: longer
-  // than the restart of a container takes.
-  bool is_gone();
+  // than the restart of a container takes. `own`: the socket of the asking agent, which is still
+  // there when the newer one took the node and ended before it listened.
+  bool is_gone(const FileIdentity& own);
 
   static constexpr int kMissesMax = 6;
 
  private:
-  bool listens() const;
+  bool listens(const FileIdentity& own) const;
 
   const std::string socket_path_;
   int misses_ = 0;

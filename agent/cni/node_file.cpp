@@ -88,6 +88,9 @@ Result<void> replace_node_file(const std::string& path, std::string_view content
 }
 
 Result<void> remove_node_file(const std::string& path) {
+  struct stat status {};
+  // Asked first: on a file system that is read only unlink fails for want of that, file or not.
+  if (::lstat(path.c_str(), &status) != 0 && errno == ENOENT) return {};
   if (::unlink(path.c_str()) != 0 && errno != ENOENT)
     return fail_errno(Reason::io_error, errno, "remove " + path);
   return {};

@@ -111,7 +111,16 @@ TEST_F(RetirementTest, FirstNobodyRefusesThenTheyLeave) {
   EXPECT_FALSE(is_meshed(*retirement_.view()));
 }
 
+// Found by review: it took all labelled pods in, only to take them out again two seconds later.
+TEST_F(RetirementTest, AnAgentThatStartsMeanwhileTakesNobodyIn) {
+  annotate("d-1");
+  look();
+  EXPECT_EQ(retirement_.phase(), Phase::kLeaving);
+  EXPECT_FALSE(is_meshed(*retirement_.view()));
+}
+
 TEST_F(RetirementTest, TheNodeIsClearedWhenAllAreOutOrPatienceEnds) {
+  look();
   annotate("d-1");
   look();
   EXPECT_FALSE(retirement_.may_clear(true));  // nobody has left yet

@@ -23,12 +23,14 @@ class FileIdentity {
     return found;
   }
 
+  bool is_there() const noexcept {
+    struct stat status {};
+    return !path_.empty() && ::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ &&
+           status.st_ino == inode_;
+  }
   // Gone, or another file by now: nothing happens.
   void remove() const noexcept {
-    struct stat status {};
-    const bool is_same = !path_.empty() && ::lstat(path_.c_str(), &status) == 0 &&
-                         status.st_dev == device_ && status.st_ino == inode_;
-    if (is_same) (void)::unlink(path_.c_str());
+    if (is_there()) (void)::unlink(path_.c_str());
   }
 
  private:
