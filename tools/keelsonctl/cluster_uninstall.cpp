@@ -8,6 +8,7 @@
 #include "base/reason.h"
 #include "keelsonctl/table.h"
 #include "kube/api_error.h"
+#include "model/objects.h"
 
 namespace keelson::ctl {
 namespace {
@@ -15,8 +16,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kAgent = "keelson-agent";  // the DaemonSet and its service account
-constexpr std::string_view kUninstall = "keelson.dev/uninstall";
-constexpr std::string_view kRetired = "keelson.dev/retired";
 constexpr std::string_view kNodeStates = "/apis/keelson.dev/v1alpha1/nodestates";
 constexpr std::chrono::seconds kLookAgain{1};
 // Agents come and go seldom, and their objects are large.
@@ -58,7 +57,7 @@ bool is_ready(const json& pod) {
 // No rights, or none of that name: asking again changes nothing.
 bool is_final(Reason reason) {
   return reason == Reason::api_forbidden || reason == Reason::api_unauthorized ||
-         reason == Reason::credentials_unusable;
+         reason == Reason::api_kind_missing || reason == Reason::credentials_unusable;
 }
 
 std::string names_of(const std::vector<NodeLeft>& left) {
@@ -145,7 +144,7 @@ Result<void> Uninstall::ask_agents(const std::string& uid) {
   request.target = "/api/v1/namespaces/" + percent_encoded(options_.ns) + "/serviceaccounts/" +
                    std::string(kAgent);
   request.content_type = "application/merge-patch+json";
-  request.body = json{{"metadata", {{"annotations", {{kUninstall, uid}}}}}}.dump();
+  request.body = json{{"metadata", {{"annotations", {{model::kUninstallAnnotation, uid}}}}}}.dump();
   KS_TRY(call(std::move(request)));
   return {};
 }
@@ -189,7 +188,8 @@ Result<NodeMarks> Uninstall::list_marks(const std::string& uid) {
   if (!states) return Failure(std::move(states).error());
   NodeMarks marks;
   for (const json& state : *states)
-    marks[text_at(state, {"metadata", "name"})] = annotation(state, kRetired) == uid;
+    marks[text_at(state, {"metadata", "name"})] =
+        annotation(state, model::kRetiredAnnotation) == uid;
   return marks;
 }
 
@@ -205,22 +205,20 @@ Result<void> Uninstall::delete_node_states() {
 }
 
 Result<std::vector<NodeLeft>> Uninstall::wait_for_nodes(const std::string& uid) {
-  MonotonicTime listed_at;
-  bool is_fresh = false;
+  MonotonicTime list_at = api_.now();
   while (true) {
-    if (!is_fresh || api_.now() - listed_at >= kListAgentsAgain) {
+    const bool lists = api_.now() >= list_at;
+    if (lists) {
       KS_ASSIGN(agents_, persist([&] { return list_agents(uid); }));
-      listed_at = api_.now();
-      is_fresh = true;
+      list_at = api_.now() + kListAgentsAgain;
     }
     KS_ASSIGN(const NodeMarks marks, persist([&] { return list_marks(uid); }));
     std::vector<NodeLeft> left = nodes_left(agents_, marks);
     tell(left);
-    // Done is believed only of agents that were listed just now: one may have come.
-    if (left.empty() && api_.now() - listed_at < kLookAgain) return left;
-    if (api_.now() >= until_) return left;
+    // Done is believed only of agents that were listed in the same round: one may have come.
+    if ((left.empty() && lists) || api_.now() >= until_) return left;
     if (left.empty())
-      is_fresh = false;
+      list_at = api_.now();
     else
       api_.pause(kLookAgain);
   }
@@ -261,7 +259,8 @@ int Uninstall::refuse(const std::vector<NodeLeft>& left) {
          "pods can start: rm -rf /etc/cni/net.d/00-keelson.conflist "
          "/opt/cni/bin/keelson-cni /sys/fs/bpf/keelson\n"
       << "next: or keep Keelson: kubectl -n " << ns << " annotate serviceaccount " << kAgent << " "
-      << kUninstall << "-; kubectl -n " << ns << " rollout restart daemonset/" << kAgent << "\n";
+      << model::kUninstallAnnotation << "-; kubectl -n " << ns << " rollout restart daemonset/"
+      << kAgent << "\n";
   return kExitFindings;
 }
 
