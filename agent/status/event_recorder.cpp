@@ -8,6 +8,7 @@
 
 #include "base/content_id.h"
 #include "base/utc_text.h"
+#include "base/whole_characters.h"
 #include "kube/resource.h"
 #include "status/node_state_apply.h"
 
@@ -134,7 +135,7 @@ void EventRecorder::create(const Event& event, const Record& record) {
                    {"name", event.about.name},
                    {"namespace", namespace_of(event)},
                    {"uid", event.uid}}},
-                 {"note", event.note.substr(0, kNoteBytesMax)},
+                 {"note", whole_characters(event.note, kNoteBytesMax)},
                  {"type", event.is_warning ? "Warning" : "Normal"}};
   send("POST", kube::collection_target(kEvent, 0, namespace_of(event)), "application/json",
        text_of(object));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/utc_text.h"
+#include "base/whole_characters.h"
 #include "model/name_rules.h"
 
 namespace keelson::status {
@@ -73,7 +74,7 @@ json condition_of(const std::string& type, const RouteCondition& condition, int6
   return {{"type", type},
           {"status", status},
           {"reason", condition.reason},
-          {"message", condition.message.substr(0, kMessageBytesMax)},
+          {"message", whole_characters(condition.message, kMessageBytesMax)},
           {"observedGeneration", generation},
           {"lastTransitionTime", since}};
 }
