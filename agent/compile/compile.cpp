@@ -165,7 +165,7 @@ void compile_policies(Plan& plan, const model::Snapshot& snapshot, bool has_othe
 
 void compile_workloads(Plan& plan, const model::Snapshot& snapshot, const NodeFacts& facts,
                        std::vector<Workload>& workloads, auto& cache) {
-  RowList rows = compile_host(facts);
+  RowList rows;
   for (auto& workload : workloads) {
     workload.plaintext = plaintext_mode(snapshot, facts.root_namespace, *workload.pod);
     for (auto& row : compile_workload(workload, facts.trust_domain, plan.findings))
@@ -173,6 +173,7 @@ void compile_workloads(Plan& plan, const model::Snapshot& snapshot, const NodeFa
     const auto& key = workload.pod->meta.key;
     plan.names.pods.emplace(workload.facts->netns_cookie, key.ns + "/" + key.name);
   }
+  for (auto& row : compile_host(facts)) rows.push_back(std::move(row));  // last: it wins
   replace_rows(cache.rows, cache.local_rows, rows);
   cache.local_rows = std::move(rows);
   cache.addresses.update(cache.snapshot, snapshot, facts, workloads, cache.identities,

@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/assert.h"
 #include "base/shared_map.h"
 #include "keelson_abi/abi.h"
 
@@ -41,6 +42,7 @@ class RowBytes {
 
   RowBytes() = default;
   RowBytes(std::string_view bytes) : size_(static_cast<uint8_t>(bytes.size())) {
+    KS_ASSERT(bytes.size() <= kSizeMax);
     char* to = place_.data();
     if (!is_in_place()) {
       to = new char[size_];

@@ -246,18 +246,27 @@ void RandomMesh::edit_pod() {
   store(mesh_.snapshot.pods, std::move(pod));
 }
 
+// Of two nodes, whose pods may claim the addresses of each other and of local ones, as while a
+// pod's address passes on.
 void RandomMesh::edit_remote_pod() {
-  const ObjectKey key{Kind::kNodeState, "", "node-b"};
+  const uint32_t node = pick(2);
+  const ObjectKey key{Kind::kNodeState, "", node == 0 ? "node-b" : "node-c"};
+  if (pick(6) == 0) {
+    mesh_.snapshot.node_states.erase(key);
+    return;
+  }
   model::NodeState state;
   state.meta.key = key;
   for (uint32_t index = 0; index < 3; index++) {
     const uint32_t how = pick(4);
     if (how == 3) continue;
-    state.pods.push_back({"r" + std::to_string(index),
+    const std::string number = std::to_string(index + 3 * node);
+    const bool is_contested = pick(3) == 0;
+    state.pods.push_back({"r" + number,
                           index == 2 ? "evil" : "shop",
-                          "remote-" + std::to_string(index),
+                          "remote-" + number,
                           index == 2 ? "mallory" : "web",
-                          {ip("10.2.0." + std::to_string(index))},
+                          {ip((is_contested ? "10.1.0." : "10.2.0.") + std::to_string(pick(4)))},
                           static_cast<model::PodState>(how)});
   }
   store(mesh_.snapshot.node_states, std::move(state));
@@ -270,10 +279,18 @@ void RandomMesh::edit_service() {
     mesh_.snapshot.services.erase({Kind::kService, "shop", name});
     return;
   }
-  auto& service = mesh_.add_service("shop", name, {"10.96.0." + std::to_string(index), "fd96::1"});
-  service.cluster_ips[1] = ip("fd96::" + std::to_string(index));
+  // Two of the three may claim one address.
+  const std::string place = std::to_string(pick(2) ? index : pick(3));
+  auto& service = mesh_.add_service("shop", name, {"10.96.0." + place, "fd96::" + place});
   service.session_affinity = pick(8) == 0;
-  auto& slice = mesh_.add_slice("shop", name, name + "-slice");
+  const std::string slice_name = name + "-slice";
+  if (pick(6) == 0) {
+    mesh_.snapshot.endpoint_slices.erase({Kind::kEndpointSlice, "shop", slice_name});
+    return;
+  }
+  // Now and then a slice passes to another Service.
+  auto& slice =
+      mesh_.add_slice("shop", pick(5) ? name : "svc-" + std::to_string(pick(3)), slice_name);
   for (uint32_t n = pick(5); n > 0; n--) {
     model::SliceEndpoint endpoint;
     endpoint.addresses = {pick(2) ? ip("10.3.0." + std::to_string(pick(6)))

@@ -7,6 +7,7 @@
 #include "compile/name_table.h"
 #include "compile/workload.h"
 #include "mesh_fixture.h"
+#include "proxylink/same_content.h"
 
 namespace keelson::compile {
 namespace {
@@ -286,6 +287,10 @@ TEST(Compiler, RememberingGivesTheSamePlanAsForgetting) {
       ASSERT_EQ(remembered.findings, fresh.findings);
       ASSERT_EQ(remembered.names.policies, fresh.names.policies);
       ASSERT_EQ(remembered.names.services, fresh.names.services);
+      ASSERT_EQ(remembered.names.identities, fresh.names.identities);
+      ASSERT_EQ(remembered.names.pods, fresh.names.pods);
+      ASSERT_TRUE(proxylink::same_content(*remembered.proxy, *fresh.proxy))
+          << "seed " << seed << " step " << step;
       ASSERT_EQ(remembered.generation, fresh.generation);
       mesh.edit();
     }
