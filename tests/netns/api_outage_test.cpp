@@ -1,21 +1,13 @@
 // A real agent and hold at kube-standin, with one pod of their own: whatever happens to the API
 // server, what is in the kernel stands, and what turns out to be as it was writes nothing.
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sched.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "cri.pb.h"
-#include "netns/hold_process.h"
-#include "support/admin_request.h"
+#include "netns/agent_process.h"
 #include "support/kube_standin.h"
 #include "support/wait_until.h"
 #include "unit/agent/pods/runtime/fake_runtime.h"
@@ -24,7 +16,6 @@ namespace keelson::netns_test {
 namespace {
 
 namespace fs = std::filesystem;
-namespace cri = runtime::v1;
 using nlohmann::json;
 using test::wait_until;
 
@@ -33,6 +24,7 @@ constexpr char kPlan[] = " generate --nodes 40 --namespaces 4 --services 60 --po
 constexpr size_t kServices = 60;
 constexpr char kNode[] = "node-0";
 constexpr char kPodAddress[] = "10.64.0.0";
+constexpr char kPodUid[] = "00000005-0000-4000-8000-000000000000";
 constexpr std::chrono::seconds kPatience{30};
 constexpr double kKindsFollowed = 9;
 // Those that have objects here.
@@ -43,19 +35,16 @@ const std::vector<std::string> kKinds{"namespaces",
                                       "endpointslices.discovery.k8s.io",
                                       "nodestates.keelson.dev"};
 
-std::string binary(const std::string& name) {
-  const char* folder = std::getenv("KEELSON_BIN");
-  return std::string(folder != nullptr ? folder : "bin") + "/" + name;
-}
-
 class ApiOutage : public testing::Test {
  protected:
-  ApiOutage() : node_("node"), pod_("pod") {
+  ApiOutage() : node_("node"), pod_("pod"), agent_(node_, folder_.path(), pins_.pins()) {
     connect_pod(node_, pod_, "p1", std::string(kPodAddress) + "/24");
     for (const char* folder : {"run", "state"}) fs::create_directory(at(folder));
     run(binary("kube-standin") + kPlan + " > " + at("objects"));
     runtime_.emplace(at("runtime.sock"), [this](const std::string& method, const std::string&) {
-      return pods::test::FakeAnswer{method.ends_with("ListPodSandbox") ? listing() : status()};
+      return pods::test::FakeAnswer{method.ends_with("ListPodSandbox")
+                                        ? sandbox_listing()
+                                        : sandbox_status(kPodUid, kPodAddress, pod_.path())};
     });
     node_.inside([this] { standin_.emplace(std::vector<std::string>{"--load", at("objects")}); });
     hold_.emplace(node_, at("run"));
@@ -65,62 +54,18 @@ class ApiOutage : public testing::Test {
   }
   ~ApiOutage() override {
     if (HasFailure()) std::fprintf(stderr, "%s\n", log().c_str());
-    stop_agent();
+    agent_.stop();
     hold_.reset();
     standin_.reset();
     runtime_.reset();
   }
 
   std::string at(const std::string& name) const { return folder_.path() + "/" + name; }
-  void launch_agent() {
-    const std::vector<std::string> arguments{"keelson-agent",
-                                             "--node",
-                                             kNode,
-                                             "--kubeconfig",
-                                             standin_->kubeconfig(),
-                                             "--run-dir",
-                                             at("run"),
-                                             "--pin-dir",
-                                             pins_.pins(),
-                                             "--state-dir",
-                                             at("state"),
-                                             "--metrics-address",
-                                             "off",
-                                             "--runtime-socket",
-                                             at("runtime.sock")};
-    std::vector<char*> texts;
-    for (const std::string& each : arguments) texts.push_back(const_cast<char*>(each.c_str()));
-    texts.push_back(nullptr);
-    const std::string program = binary("keelson-agent");
-    const Fd node(::open(node_.path().c_str(), O_RDONLY | O_CLOEXEC));
-    const Fd log_file(
-        ::open(at("agent.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-    agent_ = ::fork();
-    if (agent_ == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      ::dup2(log_file.get(), 2);
-      if (::setns(node.get(), CLONE_NEWNET) != 0) ::_exit(126);
-      ::execv(program.c_str(), texts.data());
-      ::_exit(127);
-    }
-  }
-  void stop_agent() {
-    if (agent_ <= 0) return;
-    ::kill(agent_, SIGTERM);
-    ::waitpid(agent_, nullptr, 0);
-    agent_ = -1;
-  }
-  std::string log() const {
-    std::ostringstream text;
-    text << std::ifstream(at("agent.log")).rdbuf();
-    return text.str();
-  }
-
-  test::AdminAnswer admin(const std::string& path) const {
-    return test::admin_get(at("run") + "/agent.sock", path);
-  }
+  void launch_agent() { agent_.start({"--node", kNode, "--kubeconfig", standin_->kubeconfig()}); }
+  std::string log() const { return agent_.log(); }
+  test::AdminAnswer admin(const std::string& path) const { return agent_.admin(path); }
   bool wait_ready() const {
-    return wait_until([this] { return admin("/readyz").status == 200; }, kPatience);
+    return wait_until([this] { return agent_.is_ready(); }, kPatience);
   }
   json agent_status() const { return json::parse(admin("/v1/status").body, nullptr, false); }
   bool is_pod_ready() const {
@@ -145,30 +90,13 @@ class ApiOutage : public testing::Test {
         kPatience);
   }
 
-  std::string listing() const {
-    cri::ListPodSandboxResponse response;
-    response.add_items()->set_id("sandbox-1");
-    return response.SerializeAsString();
-  }
-  std::string status() const {
-    cri::PodSandboxStatusResponse response;
-    response.mutable_status()->set_id("sandbox-1");
-    response.mutable_status()->mutable_metadata()->set_uid("00000005-0000-4000-8000-000000000000");
-    response.mutable_status()->mutable_network()->set_ip(kPodAddress);
-    const json info{
-        {"runtimeSpec",
-         {{"linux", {{"namespaces", {{{"type", "network"}, {"path", pod_.path()}}}}}}}}};
-    (*response.mutable_info())["info"] = info.dump();
-    return response.SerializeAsString();
-  }
-
   Namespace node_, pod_;
   TemporaryFolder folder_;
   Bpffs pins_;
   std::optional<pods::test::FakeRuntime> runtime_;
   std::optional<test::KubeStandin> standin_;
   std::optional<HoldProcess> hold_;
-  pid_t agent_ = -1;
+  AgentProcess agent_;
 };
 
 TEST_F(ApiOutage, AnOutageAndAResyncWriteNothing) {
@@ -209,7 +137,7 @@ TEST_F(ApiOutage, AServerThatComesBackWithOtherVersionsWritesNothing) {
 }
 
 TEST_F(ApiOutage, AnAgentThatStartsWithoutTheServerChangesNothingAndWritesNothingWhenItIsBack) {
-  stop_agent();
+  agent_.stop();
   standin_->kill();
   launch_agent();
   ASSERT_TRUE(wait_until([this] { return admin("/readyz").status == 503; }, kPatience));

@@ -1,25 +1,18 @@
 // A pod's start through keelson-cni with the real agent and hold: the Pod object names neither its
 // network namespace nor, yet, an address. The container runtime is a fake that lists what the test
 // says.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sched.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "cri.pb.h"
 #include "link/hold_client.h"
-#include "netns/hold_process.h"
-#include "support/admin_request.h"
+#include "netns/agent_process.h"
 #include "support/wait_until.h"
 #include "unit/agent/pods/runtime/fake_runtime.h"
 
@@ -27,7 +20,6 @@ namespace keelson::netns_test {
 namespace {
 
 namespace fs = std::filesystem;
-namespace cri = runtime::v1;
 using nlohmann::json;
 using test::wait_until;
 using testing::HasSubstr;
@@ -63,11 +55,6 @@ kind: ServiceAccount
 metadata: {name: keelson-agent, namespace: keelson-system, annotations: {keelson.dev/uninstall: d-1}}
 )";
 
-std::string binary(const std::string& name) {
-  const char* folder = std::getenv("KEELSON_BIN");
-  return std::string(folder != nullptr ? folder : "bin") + "/" + name;
-}
-
 struct Ended {
   int status = -1;
   std::string out;
@@ -75,7 +62,7 @@ struct Ended {
 
 class CniEnrol : public testing::Test {
  protected:
-  CniEnrol() : node_("node"), pod_("pod") {
+  CniEnrol() : node_("node"), pod_("pod"), agent_(node_, folder_.path(), pins_.pins()) {
     connect_pod(node_, pod_, "p1", "10.88.0.2/24");
     for (const char* folder : {"run", "state", "manifests", "conf", "bin"})
       fs::create_directory(at(folder));
@@ -87,7 +74,7 @@ class CniEnrol : public testing::Test {
     start_agent();
   }
   ~CniEnrol() override {
-    stop_agent();
+    agent_.stop();
     hold_.reset();
     runtime_.reset();
   }
@@ -97,71 +84,23 @@ class CniEnrol : public testing::Test {
 
   void start_runtime() {
     runtime_.emplace(at("runtime.sock"), [this](const std::string& method, const std::string&) {
-      return pods::test::FakeAnswer{method.ends_with("ListPodSandbox") ? listing() : status()};
+      return pods::test::FakeAnswer{method.ends_with("ListPodSandbox")
+                                        ? listing()
+                                        : sandbox_status(kUid, "10.88.0.2", pod_.path())};
     });
   }
   void start_agent() {
     launch_agent();
-    ASSERT_TRUE(wait_until([&] { return admin("/readyz").status == 200; })) << log();
+    ASSERT_TRUE(wait_until([&] { return agent_.is_ready(); })) << log();
   }
   void launch_agent() {
-    const std::vector<std::string> arguments{"keelson-agent",
-                                             "--node",
-                                             "n1",
-                                             "--pod-uid",
-                                             "a-1",
-                                             "--manifests",
-                                             at("manifests"),
-                                             "--run-dir",
-                                             at("run"),
-                                             "--pin-dir",
-                                             pins_.pins(),
-                                             "--state-dir",
-                                             at("state"),
-                                             "--metrics-address",
-                                             "off",
-                                             "--runtime-socket",
-                                             at("runtime.sock"),
-                                             "--cni-conf-dir",
-                                             at("conf"),
-                                             "--cni-bin-dir",
-                                             at("bin"),
-                                             "--cni-plugin",
-                                             binary("keelson-cni"),
-                                             "--cni-timeout",
-                                             "3",
-                                             "--cni-exempt-namespaces",
-                                             "kube-system"};
-    std::vector<char*> texts;
-    for (const std::string& each : arguments) texts.push_back(const_cast<char*>(each.c_str()));
-    texts.push_back(nullptr);
-    const std::string program = binary("keelson-agent");
-    const Fd node(::open(node_.path().c_str(), O_RDONLY | O_CLOEXEC));
-    const Fd log_file(
-        ::open(at("agent.log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-    agent_ = ::fork();
-    if (agent_ == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      ::dup2(log_file.get(), 2);
-      if (::setns(node.get(), CLONE_NEWNET) != 0) ::_exit(126);
-      ::execv(program.c_str(), texts.data());
-      ::_exit(127);
-    }
+    agent_.start({"--node", "n1", "--pod-uid", "a-1", "--manifests", at("manifests"),
+                  "--cni-conf-dir", at("conf"), "--cni-bin-dir", at("bin"), "--cni-plugin",
+                  binary("keelson-cni"), "--cni-timeout", "3", "--cni-exempt-namespaces",
+                  "kube-system"});
   }
-  void stop_agent(int signal = SIGTERM) {
-    if (agent_ <= 0) return;
-    ::kill(agent_, signal);
-    ::waitpid(agent_, nullptr, 0);
-    agent_ = -1;
-  }
-  std::string log() const {
-    std::ostringstream text;
-    text << std::ifstream(at("agent.log")).rdbuf();
-    return text.str();
-  }
-  test::AdminAnswer admin(const std::string& path) const {
-    return test::admin_get(at("run") + "/agent.sock", path);
-  }
+  std::string log() const { return agent_.log(); }
+  test::AdminAnswer admin(const std::string& path) const { return agent_.admin(path); }
   std::string workload_state() const {
     const json list = json::parse(admin("/v1/config/workloads").body, nullptr, false);
     return list.dump();
@@ -206,20 +145,7 @@ class CniEnrol : public testing::Test {
   }
   std::string listing() {
     const std::lock_guard lock(mutex_);
-    cri::ListPodSandboxResponse response;
-    if (has_sandbox_) response.add_items()->set_id("sandbox-1");
-    return response.SerializeAsString();
-  }
-  std::string status() const {
-    cri::PodSandboxStatusResponse response;
-    response.mutable_status()->set_id("sandbox-1");
-    response.mutable_status()->mutable_metadata()->set_uid(kUid);
-    response.mutable_status()->mutable_network()->set_ip("10.88.0.2");
-    const json info{
-        {"runtimeSpec",
-         {{"linux", {{"namespaces", {{{"type", "network"}, {"path", pod_.path()}}}}}}}}};
-    (*response.mutable_info())["info"] = info.dump();
-    return response.SerializeAsString();
+    return sandbox_listing(has_sandbox_);
   }
   // What hold keeps, asked as the agent asks.
   size_t held() const {
@@ -235,7 +161,7 @@ class CniEnrol : public testing::Test {
   bool has_sandbox_ = false;
   std::optional<pods::test::FakeRuntime> runtime_;
   std::optional<HoldProcess> hold_;
-  pid_t agent_ = -1;
+  AgentProcess agent_;
 };
 
 TEST_F(CniEnrol, AddIsAnsweredWhenThePodIsInTheMeshAndDelWhenItIsOut) {
@@ -276,7 +202,7 @@ TEST_F(CniEnrol, APodWithoutALabelStartsAtOnceAndIsNotHeld) {
 TEST_F(CniEnrol, AnAgentThatIsReplacedFindsThePodAtTheRuntimeAndWritesNothing) {
   ASSERT_EQ(call_plugin("ADD").status, 0) << log();
   runtime_has_sandbox(true);
-  stop_agent();
+  agent_.stop();
   EXPECT_EQ(call_plugin("ADD", "cart", "u-2").status, 1);  // nobody is there
   start_agent();
   EXPECT_TRUE(wait_until([&] { return workload_state().find("\"ready\"") != npos; }));
@@ -286,7 +212,7 @@ TEST_F(CniEnrol, AnAgentThatIsReplacedFindsThePodAtTheRuntimeAndWritesNothing) {
 
 TEST_F(CniEnrol, ASandboxThatEndedUnheardIsForgottenAtTheNextStart) {
   ASSERT_EQ(call_plugin("ADD").status, 0) << log();
-  stop_agent();
+  agent_.stop();
   const Ended deleted = call_plugin("DEL");
   EXPECT_EQ(deleted.status, 0) << deleted.out;
   EXPECT_EQ(held(), 1u);
@@ -296,7 +222,7 @@ TEST_F(CniEnrol, ASandboxThatEndedUnheardIsForgottenAtTheNextStart) {
 
 TEST_F(CniEnrol, WithoutTheRuntimesAnswerNothingIsTakenOutOfTheMesh) {
   ASSERT_EQ(call_plugin("ADD").status, 0) << log();
-  stop_agent();
+  agent_.stop();
   runtime_.reset();
   fs::remove(at("runtime.sock"));
   launch_agent();
@@ -305,7 +231,7 @@ TEST_F(CniEnrol, WithoutTheRuntimesAnswerNothingIsTakenOutOfTheMesh) {
   EXPECT_EQ(held(), 1u);
   runtime_has_sandbox(true);
   start_runtime();
-  EXPECT_TRUE(wait_until([&] { return admin("/readyz").status == 200; })) << log();
+  EXPECT_TRUE(wait_until([&] { return agent_.is_ready(); })) << log();
   EXPECT_EQ(metric("keelson_agent_map_writes_total"), "0");
   EXPECT_EQ(held(), 1u);
 }
@@ -326,13 +252,13 @@ TEST_F(CniEnrol, AnAgentWhoseReleaseIsUninstalledLeavesNothing) {
   EXPECT_FALSE(fs::exists(pins_.pins()));
   EXPECT_FALSE(fs::exists(at("bin/keelson-cni")));
 
-  stop_agent(SIGKILL);  // its container is started again before the pod is deleted
+  agent_.stop(SIGKILL);  // its container is started again before the pod is deleted
   start_agent();
   EXPECT_TRUE(has_retired());
   EXPECT_FALSE(fs::exists(pins_.pins()));
   EXPECT_FALSE(fs::exists(at("conf/00-keelson.conflist")));
 
-  stop_agent();
+  agent_.stop();
   hold_.reset();
   for (const auto& left : fs::directory_iterator(at("run")))
     EXPECT_EQ(left.path().filename(), "hold.sock") << "hold was killed; all else is the agent's";
