@@ -1,6 +1,7 @@
 #include "admin/edges.h"
 
 #include "admin/flow_log.h"
+#include "base/ip_address.h"
 
 namespace keelson::admin {
 namespace {
@@ -14,9 +15,8 @@ constexpr std::pair<Transport, std::string_view> kNames[] = {
 
 // "10.1.0.2:40000", "[fd00::1]:80": the address without the port.
 std::string host_of(std::string_view endpoint) {
-  std::string_view host = endpoint.substr(0, endpoint.rfind(':'));
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  return std::string(host);
+  const auto parsed = Endpoint::parse(endpoint);
+  return parsed ? parsed->address.to_string() : std::string(endpoint);
 }
 
 std::string caller_of(const Flow& flow) {
