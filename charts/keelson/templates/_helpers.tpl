@@ -60,7 +60,12 @@ nodeSelector:
   {{- with $values.nodeSelector }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-{{- with $values.tolerations }}
+{{- $tolerations := $values.tolerations }}
+{{- if eq .component "ca" }}
+{{- /* Agents wait for its root, and a node's start-up taint for its agent. */}}
+{{- $tolerations = append $tolerations (dict "key" "keelson.dev/agent-not-ready" "operator" "Exists") }}
+{{- end }}
+{{- with $tolerations }}
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
