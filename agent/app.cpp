@@ -1,7 +1,6 @@
 #include "app.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <csignal>
@@ -47,16 +46,6 @@ constexpr std::chrono::milliseconds kSaveDelay{200};
 // While the node's end is not done, or the API server has not heard of it.
 constexpr std::chrono::milliseconds kRetireAgain{500};
 constexpr std::chrono::seconds kChainAgain{1};
-
-Result<uint64_t> own_netns_cookie() {
-  const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!socket) return fail_errno(Reason::io_error, errno, "socket");
-  uint64_t cookie = 0;
-  socklen_t length = sizeof cookie;
-  if (::getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) != 0)
-    return fail_errno(Reason::kernel_feature_missing, errno, "SO_NETNS_COOKIE");
-  return cookie;
-}
 
 Result<void> make_folder(const std::string& path, mode_t mode) {
   for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
@@ -450,7 +439,7 @@ Result<std::unique_ptr<App>> App::start(const Options& options) {
   facts.node_name = options.node_name;
   facts.trust_domain = options.trust_domain;
   facts.root_namespace = options.root_namespace;
-  KS_ASSIGN(facts.netns_cookie, own_netns_cookie());
+  KS_ASSIGN(facts.netns_cookie, datapath::own_netns_cookie());
   KS_ASSIGN(auto loader, datapath::Loader::load({.pin_dir = options.pin_dir, .cgroup = {}}));
   KS_ASSIGN(auto maps, datapath::KernelMaps::open(loader->pins()));
   KS_ASSIGN(auto counters, datapath::Counters::open(loader->pins()));
