@@ -105,6 +105,7 @@ class Mesh:
         before = self.refusals()
         with wire.watching(self._cluster.layout, "-") as counts:
             yield
+        self._scenario.expect("the capture saw the tunnels", counts["tunnel"] > 0 and not counts["lost"], counts)
         self._scenario.expect("nothing went in plain between the nodes", counts["between_pods"] == 0, counts)
         after = self.refusals()
         self._scenario.expect("nothing was refused", after == before, (before, after))
@@ -131,9 +132,20 @@ class Mesh:
                 seen = self.states(namespace)
             except Trouble as trouble:  # an agent that is starting
                 return False, trouble
-            return bool(seen) and set(seen.values()) == {state}, seen
+            missing = self._running(namespace) - set(seen)
+            return bool(seen) and not missing and set(seen.values()) == {state}, (seen, missing)
 
         self._scenario.eventually(f"all pods of {namespace} are {state}", all_are, ENROL_SECONDS_MAX)
+
+    def _running(self, namespace):
+        pods = self._kubectl.json("-n", namespace, "get", "pods")["items"]
+        return {f"{pod['spec']['nodeName']} {namespace}/{pod['metadata']['name']}" for pod in pods
+                if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]}
+
+    def edge(self, node, caller):
+        """The paths ("direct", "mtls", ...) by which `caller` ("shop/web") was seen to call on a node; may be none."""
+        return {path for edge in self.status(node)["edges"] if edge["from"] == caller and edge["allowed"]
+                for path in edge["paths"]}
 
     def states(self, namespace):
         """{"node1 shop/cart-0": "ready"} of a namespace's pods."""

@@ -1,8 +1,8 @@
 """Wire: what crosses between the nodes, seen where a switch would see it: TCP payload by port, and a marker in it.
 
 As a program (in the hub's network namespace): `wire.py MARKER` counts until standard input ends, then prints JSON:
-{"tunnel": N, "between_pods": N, "marked": N}, packets with payload to or from the HBONE port, else between pod
-addresses, and with the marker's bytes.
+{"tunnel": N, "between_pods": N, "marked": N, "lost": N}, packets with payload to or from the HBONE port, else between
+pod addresses, and with the marker's bytes; and those that the kernel dropped because nobody read them in time.
 """
 import contextlib
 import ipaddress
@@ -10,12 +10,14 @@ import json
 import os
 import select
 import socket
+import struct
 import subprocess
 import sys
 
 HBONE_PORT = 15008
 POD_NETWORK = ipaddress.ip_network("10.244.0.0/16")
 ETH_P_ALL, ETHERNET_BYTES, IPV4, TCP = 3, 14, 0x0800, 6
+SOL_PACKET, PACKET_STATISTICS = 263, 6  # packet(7)
 READ_BYTES = 65536
 RECEIVE_BYTES = 16 << 20
 
@@ -56,11 +58,11 @@ def watch(marker):
         print("watching", flush=True)
         while True:
             readable, _, _ = select.select([packets, sys.stdin], [], [])
-            if packets in readable:
-                count(packets.recv(READ_BYTES), marker, counts)
-            elif sys.stdin in readable:
+            if sys.stdin in readable:
                 break
-    print(json.dumps(counts))
+            count(packets.recv(READ_BYTES), marker, counts)
+        _, lost = struct.unpack("II", packets.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+    print(json.dumps({**counts, "lost": lost}))
 
 
 @contextlib.contextmanager

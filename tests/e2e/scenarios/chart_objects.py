@@ -1,4 +1,4 @@
-"""A real API server takes every object of charts/keelson, and helm uninstall takes them all away again.
+"""A real API server takes every object of charts/keelson, and helm uninstall, without its hook, takes all away again.
 
 For no node: what pods of it do is for other scenarios, and whether the nodes have the images does not matter here.
 """

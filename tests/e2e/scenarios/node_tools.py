@@ -1,4 +1,4 @@
-"""On a node, bpftool lists our programs, links and maps with named fields; keelsonctl explains the node."""
+"""On a node, bpftool lists our programs, links and maps with named fields; keelsonctl names whose they are."""
 import json
 
 from harness.mesh import NAMESPACE, Mesh, shop
@@ -24,12 +24,16 @@ def run(scenario):
     scenario.expect("and our links, also in pods", any(link["type"] == "netns" for link in links), links)
     scenario.expect("a map's rows have named fields", *named_fields(scenario.cluster.on_node(node, *DUMP)))
     # The kernel shows a map's types to CAP_SYS_ADMIN only, which the agent itself can do without.
-    mesh.upgrade("agent.extraCapabilities={SYS_ADMIN}")
+    try:
+        mesh.upgrade("agent.extraCapabilities={SYS_ADMIN}")
+        mesh.part_ready("agent", seconds_max=120)
+        answer = scenario.kubectl.attempt("exec", "-n", NAMESPACE, mesh.pod("agent", "node1"), "--", *DUMP)
+        scenario.expect("`bpftool map dump pinned` in the agent's pod likewise", *named_fields(answer))
+    finally:
+        mesh.upgrade()
     mesh.part_ready("agent", seconds_max=120)
-    answer = scenario.kubectl.attempt("exec", "-n", NAMESPACE, mesh.pod("agent", "node1"), "--", *DUMP)
-    scenario.expect("`bpftool map dump pinned` in the agent's pod likewise", *named_fields(answer))
-    mesh.upgrade()
-    mesh.part_ready("agent", seconds_max=120)
+    links = mesh.ctl_json("node1", "bpf", "links")
+    scenario.expect("keelsonctl joins links with pods", f"{scenario.namespace}/client" in json.dumps(links), links)
 
 
 def on_node(scenario, node, *words):

@@ -19,21 +19,35 @@ def run(scenario):
     names = [f"pod/{kind}-{node}" for kind in KINDS for node in ("node1", "node2")]
     scenario.apply(apps.client(node="node1"))
     scenario.ready(*names, "pod/client")
-    scenario.apply(strict(), deny_all())
     mesh.enrol()
     target = scenario.kubectl.json("-n", scenario.namespace, "get", "pod", "http-node2")["status"]["podIP"]
+    scenario.eventually("a caller is answered", lambda: is_answered(scenario, target))
+    scenario.apply(strict(), deny_all())
     scenario.eventually("callers are refused", lambda: is_refused(scenario, target))
+    before = ready_since(scenario)
     time.sleep(WATCH_SECONDS)  # every probe runs each second; three failures are one restart
     for kind in KINDS:
         for node in ("node1", "node2"):
             status = scenario.kubectl.json("-n", scenario.namespace, "get", "pod", f"{kind}-{node}")["status"]
             state = status["containerStatuses"][0]
             scenario.expect(f"{kind} probes of {node} pass", state["ready"] and state["restartCount"] == 0, state)
+    scenario.expect("no pod was unready in between", ready_since(scenario) == before, (before, ready_since(scenario)))
+
+
+def ready_since(scenario):
+    """{pod: when its Ready condition last changed}."""
+    return {pod["metadata"]["name"]: condition["lastTransitionTime"] for pod in scenario.pods("app=probed")
+            for condition in pod["status"]["conditions"] if condition["type"] == "Ready"}
+
+
+def is_answered(scenario, ip):
+    code, output = scenario.curl("client", f"http://{ip}:{apps.PORT}")
+    return code == 0 and " on node" in output, output
 
 
 def is_refused(scenario, ip):
     code, output = scenario.curl("client", f"http://{ip}:{apps.PORT}")
-    return code != 0 or " on node" not in output, output
+    return code in (7, 52, 56), output  # could not connect, no answer, reset
 
 
 def pod(kind, node):

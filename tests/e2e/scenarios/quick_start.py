@@ -2,6 +2,7 @@
 import time
 
 from harness.mesh import Mesh, shop
+from harness.trouble import Trouble
 
 STAGE = "install"
 SECONDS_MAX = 300
@@ -26,8 +27,11 @@ def run(scenario):
 
 def seen(scenario, mesh):
     scenario.curl("client", f"http://web.{scenario.namespace}")
-    _, output = mesh.ctl("node1", "status")
-    return scenario.namespace in output and "ready" in output, output
+    try:
+        paths = mesh.edge("node1", f"{scenario.namespace}/client")
+    except Trouble as trouble:  # the agent is starting
+        return False, trouble
+    return paths & {"direct", "mtls", "proxy"}, paths
 
 
 def shop_image(scenario):

@@ -25,6 +25,8 @@ def run(scenario):
                      seconds_max=65)
     output = scenario.kubectl("-n", scenario.namespace, "logs", "job/once")
     scenario.expect("the job and its init container called at once", "db-0" in output, output)
+    scenario.eventually("the client's calls went through the mesh",
+                        lambda: mesh.edge("node1", f"{scenario.namespace}/client"))
     scenario.kubectl("-n", scenario.namespace, "delete", "pod", "db-1", "--timeout=60s")
     scenario.ready("statefulset/db")
     mesh.wait_until(scenario.namespace, "ready")
