@@ -6,13 +6,15 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <iterator>
 #include <memory>
+#include <stdexcept>
 #include <unordered_map>
 #include <utility>
+
+#include "base/copy_on_write.h"
 
 namespace keelson {
 
@@ -84,7 +86,11 @@ class SharedHashMap {
     return at == shard->end() ? end() : const_iterator(&shards_, number, at);
   }
   bool contains(const Key& key) const { return find(key) != end(); }
-  const Value& at(const Key& key) const { return shards_[shard_of(key)]->at(key); }
+  const Value& at(const Key& key) const {
+    const const_iterator found = find(key);
+    if (found == end()) throw std::out_of_range("SharedHashMap::at");
+    return found->second;
+  }
 
   Value& operator[](const Key& key) {
     Shard& shard = own(shard_of(key));
@@ -133,17 +139,7 @@ class SharedHashMap {
  private:
   static size_t shard_of(const Key& key) { return Hash()(key) % kShards; }
 
-  // For writing: its own copy where another map has the shard too.
-  Shard& own(size_t number) {
-    std::shared_ptr<Shard>& shard = shards_[number];
-    if (shard == nullptr)
-      shard = std::make_shared<Shard>();
-    else if (shard.use_count() > 1)
-      shard = std::make_shared<Shard>(*shard);
-    else
-      std::atomic_thread_fence(std::memory_order_acquire);  // the other reader has just let go
-    return *shard;
-  }
+  Shard& own(size_t number) { return own_copy(shards_[number]); }
 
   Shards shards_;
   size_t size_ = 0;

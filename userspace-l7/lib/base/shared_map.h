@@ -7,7 +7,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <initializer_list>
 #include <iterator>
@@ -15,6 +14,8 @@
 #include <stdexcept>
 #include <utility>
 #include <vector>
+
+#include "base/copy_on_write.h"
 
 namespace keelson {
 
@@ -183,15 +184,7 @@ class SharedMap {
     return static_cast<size_t>(at - leaf.begin());
   }
 
-  // For writing: its own copy where another map has the leaf too.
-  Leaf& own(size_t number) {
-    std::shared_ptr<Leaf>& leaf = leaves_[number];
-    if (leaf.use_count() > 1)
-      leaf = std::make_shared<Leaf>(*leaf);
-    else
-      std::atomic_thread_fence(std::memory_order_acquire);  // the other reader has just let go
-    return *leaf;
-  }
+  Leaf& own(size_t number) { return own_copy(leaves_[number]); }
 
   const_iterator insert(Key key, Value value) {
     ++size_;

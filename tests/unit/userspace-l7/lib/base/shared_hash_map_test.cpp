@@ -76,5 +76,10 @@ TEST(SharedHashMap, WhatTwoMapsShareIsNotCompared) {
   EXPECT_EQ(comparisons, 100u);  // of one of 64 parts
 }
 
+TEST(SharedHashMap, AtOfAnAbsentKeyThrowsAlsoInAnUnusedShard) {
+  const SharedHashMap<int, int> empty;
+  EXPECT_THROW(empty.at(1), std::out_of_range);
+}
+
 }  // namespace
 }  // namespace keelson
