@@ -202,7 +202,8 @@ Result<ReadResult> TlsStream::read(std::span<std::byte> into) {
 ReadResult TlsStream::refuse_read() noexcept {
   is_reader_waiting_ = true;
   // A peer that demands key updates and does not take the answers gets no further.
-  is_read_held_ = session_->wire().is_held;
+  // A handshake holds nothing, and its step may be under way on the signer's thread.
+  is_read_held_ = !is_step_away_ && session_->wire().is_held;
   release_reader();
   return ReadResult::would_block();
 }
