@@ -6,6 +6,8 @@ from harness.trouble import Trouble
 
 SECONDS_MAX = 900  # of a load that nobody ends
 END_SECONDS_MAX = 40
+# kube-proxy refuses a Service's address until it has heard of an endpoint, which may be after the endpoint is ready.
+BEGIN = 'until curl -s -o /dev/null -m 1 "$0"; do sleep 0.2; done; touch /tmp/begun; exec "$@"'
 
 
 class Load:
@@ -18,7 +20,11 @@ class Load:
                    "--connections", str(connections), "--seconds", str(SECONDS_MAX)]
         if is_new_each:
             command.append("--new-connection-each")
-        scenario.apply(apps.command_pod(name, command, node, serviceAccountName=account))
+        pod = apps.command_pod(name, ["sh", "-c", BEGIN, f"http://{ip}{path}", *command], node,
+                               serviceAccountName=account)
+        pod["spec"]["containers"][0]["readinessProbe"] = {"exec": {"command": ["test", "-e", "/tmp/begun"]},
+                                                          "periodSeconds": 1}
+        scenario.apply(pod)
         scenario.ready(f"pod/{name}")
 
     def end(self):

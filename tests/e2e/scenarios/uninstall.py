@@ -13,6 +13,7 @@ from harness.trouble import Trouble
 STAGE = "uninstall"
 IS_LOAD = True
 SECONDS_MAX = 420
+KUBELET_SWEEPS_SECONDS_MAX = 90  # it removes ended containers once a minute
 UNINSTALL_SECONDS_MAX = 330  # helm itself gives hooks five minutes
 GONE_SECONDS_MAX = 90
 KEPT = 4
@@ -98,7 +99,8 @@ def nothing_left(scenario, node, programs):
         scenario.expect(f"no trace of ours in `{' '.join(command)}` on {node.name}",
                         "keelson" not in out.replace(NAMESPACE, ""), out[-2000:])
     scenario.eventually(f"no container of ours and no mount of its image on {node.name}",
-                        lambda: ("keelson-" not in containers(scenario, node), containers(scenario, node)))
+                        lambda: ("keelson-" not in containers(scenario, node), containers(scenario, node)),
+                        KUBELET_SWEEPS_SECONDS_MAX)
 
 
 def containers(scenario, node):
