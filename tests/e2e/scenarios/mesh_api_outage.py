@@ -33,7 +33,8 @@ def run(scenario):
     # A server that ends takes itself out of its Service, and kube-proxy is long in hearing that it is back: 42 s and
     # 63 s on the two nodes were measured without any mesh.
     for node in scenario.cluster.layout.nodes:
-        scenario.eventually(f"its Service answers on {node.name}", lambda n=node: is_served(scenario, n), seconds_max=120)
+        scenario.eventually(f"its Service answers on {node.name}", lambda n=node: is_served(scenario, n),
+                            seconds_max=120)
     scenario.eventually("every agent follows it again", lambda: follows(scenario, mesh), seconds_max=60)
     fresh.end_without_failure()
     kept.end_without_failure()
