@@ -29,7 +29,7 @@ def run(scenario):
     chance = [name for name, entry in tests.items() if entry["with"] == entry["without"] == "passed"]
     scenario.expect("no test passes by chance", set(chance) <= set(NEEDS_NO_MESH), chance)
     if os.environ.get("KEELSON_UPDATE_CONFORMANCE") == "1":
-        return conformance.record(tests, version)
+        return conformance.record(tests, version, REPORTS / "with-mesh" / "report.yaml")
     known = conformance.recorded()
     wrong = {name: (known.get(name), tests.get(name)) for name in {*known, *tests}
              if known.get(name) != tests.get(name)}
