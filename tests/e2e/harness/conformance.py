@@ -106,7 +106,8 @@ def page(tests, version):
     skipped = sum(entry["with"] == "skipped" for entry in tests.values())
     lines = ["# Gateway API conformance", "",
              f"Keelson {version} on two nodes, mesh tests of Gateway API {VERSIONS['gateway-api']}, profile {PROFILE}:",
-             f"**{passed} of {len(tests) - skipped} pass**, {skipped} are not claimed. Each answer has to be right {CONSECUTIVE_SUCCESSES} times in a row "
+             f"**{passed} of {len(tests) - skipped} pass**, {skipped} are not claimed. Each answer has to be right "
+             f"{CONSECUTIVE_SUCCESSES} times in a row "
              "(the suite's own value is 3).", "",
              "The column *without mesh* is the control: the same tests in namespaces that are not in the mesh. A test "
              "that passes there", "too says nothing of the mesh.", "",
