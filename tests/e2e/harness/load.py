@@ -55,4 +55,5 @@ def failures(report):
     """Of the requests: {} or why. A kept connection that ends while it carries none is no failed request."""
     if report["ok"] == report["requests"]:
         return {}
-    return {"errors": {kind: count for kind, count in report["errors"].items() if count}, "status": report["status"]}
+    return {"errors": {kind: count for kind, count in report["errors"].items() if count}, "status": report["status"],
+            "first": report["first_errors"]}

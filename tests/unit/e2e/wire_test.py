@@ -36,15 +36,16 @@ class CountTest(unittest.TestCase):
 
 
 class FailuresTest(unittest.TestCase):
-    REPORT = {"requests": 10, "ok": 10, "status": {"200": 10}, "errors": {"reset": 0, "timeout": 0}}
+    REPORT = {"requests": 10, "ok": 10, "status": {"200": 10}, "errors": {"reset": 0, "timeout": 0},
+              "first_errors": []}
 
     def test_none(self):
         self.assertEqual({}, load.failures(self.REPORT))
 
     def test_a_lost_request_and_a_bad_status_are(self):
-        self.assertEqual({"errors": {"reset": 1}, "status": {"200": 10}},
+        self.assertEqual({"errors": {"reset": 1}, "status": {"200": 10}, "first": []},
                          load.failures({**self.REPORT, "requests": 11, "errors": {"reset": 1, "timeout": 0}}))
-        self.assertEqual({"errors": {}, "status": {"200": 9, "503": 1}},
+        self.assertEqual({"errors": {}, "status": {"200": 9, "503": 1}, "first": []},
                          load.failures({**self.REPORT, "ok": 9, "status": {"200": 9, "503": 1}}))
 
     def test_a_kept_connection_that_ends_between_requests_is_none(self):

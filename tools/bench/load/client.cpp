@@ -276,13 +276,13 @@ void Client::on_answer(uint64_t since_ns, uint16_t status) {
   tally_->on_answer(now - since_ns, status, now <= end_ns_);
 }
 
-void Client::on_lost(uint64_t since_ns, ErrorKind why) {
+void Client::on_lost(uint64_t since_ns, ErrorKind why, std::string_view text) {
   outstanding_--;
-  if (is_running_ && since_ns >= window_ns_) tally_->on_lost(why);
+  if (is_running_ && since_ns >= window_ns_) tally_->on_lost(why, text);
 }
 
-void Client::on_error(ErrorKind why) {
-  tally_->on_error(why);
+void Client::on_error(ErrorKind why, std::string_view text) {
+  tally_->on_error(why, text);
 }
 
 void Client::on_closed(Connection& connection, Ended ended) {

@@ -40,8 +40,8 @@ class Client final : private Observer {
   void on_opened(uint64_t took_ns) override;
   void on_bytes(size_t count) override;
   void on_answer(uint64_t since_ns, uint16_t status) override;
-  void on_lost(uint64_t since_ns, ErrorKind why) override;
-  void on_error(ErrorKind why) override;
+  void on_lost(uint64_t since_ns, ErrorKind why, std::string_view text) override;
+  void on_error(ErrorKind why, std::string_view text) override;
   void on_room(Connection& connection) override;
   void on_closed(Connection& connection, Ended ended) override;
   void on_refused(Connection& connection) override;

@@ -99,11 +99,12 @@ void Connection::flush() {
 // Requests without answer are lost with it.
 void Connection::end(std::optional<ErrorKind> why) {
   bool has_lost = false;
+  const std::string_view text = why ? transport_.error_text() : "the other side ended it";
   each_outstanding([&](uint64_t since_ns) {
-    surroundings_.observer.on_lost(since_ns, why.value_or(ErrorKind::kReset));
+    surroundings_.observer.on_lost(since_ns, why.value_or(ErrorKind::kReset), text);
     has_lost = true;
   });
-  if (why && !has_lost) surroundings_.observer.on_error(*why);
+  if (why && !has_lost) surroundings_.observer.on_error(*why, text);
   waiting_since_ns_.reset();
   reset();
   transport_.close();

@@ -29,9 +29,10 @@ class Observer {
   virtual void on_opened(uint64_t took_ns) = 0;
   virtual void on_bytes(size_t count) = 0;
   virtual void on_answer(uint64_t since_ns, uint16_t status) = 0;
-  virtual void on_lost(uint64_t since_ns, ErrorKind why) = 0;
+  // `text`: what the system or the protocol says of it; may be empty.
+  virtual void on_lost(uint64_t since_ns, ErrorKind why, std::string_view text) = 0;
   // A connection that carried no request ended although it should not have.
-  virtual void on_error(ErrorKind why) = 0;
+  virtual void on_error(ErrorKind why, std::string_view text) = 0;
   // A request may start; what starts is sent when this returns.
   virtual void on_room(Connection& connection) = 0;
   // It is kClosed. May call open().

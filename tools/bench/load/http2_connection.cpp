@@ -121,9 +121,10 @@ void Http2Connection::on_stream_end(Stream& stream, uint32_t error_code) {
   if (error_code == NGHTTP2_NO_ERROR && stream.status >= kFirstFinal)
     tell_answer(stream.since_ns, stream.status);
   else
-    surroundings_.observer.on_lost(stream.since_ns, error_code == NGHTTP2_PROTOCOL_ERROR
-                                                        ? ErrorKind::kProtocol
-                                                        : ErrorKind::kReset);
+    surroundings_.observer.on_lost(
+        stream.since_ns,
+        error_code == NGHTTP2_PROTOCOL_ERROR ? ErrorKind::kProtocol : ErrorKind::kReset,
+        nghttp2_http2_strerror(error_code));
 }
 
 bool Http2Connection::take(std::string_view bytes) {

@@ -51,6 +51,11 @@ std::string to_json(const Tally& tally, const RunFacts& facts) {
       json["status"][std::to_string(status)] = tally.by_status[status];
   for (size_t i = 0; i < kErrorNames.size(); i++)
     json["errors"][kErrorNames[i]] = tally.by_error[i];
+  json["first_errors"] = Json::array();
+  for (const ErrorSample& error : tally.first_errors)
+    json["first_errors"].push_back({{"unix_ms", error.unix_ms},
+                                    {"kind", kErrorNames[static_cast<size_t>(error.kind)]},
+                                    {"text", error.text}});
   json["bytes_in"] = tally.bytes_in;
   json["connections_opened"] = facts.connections_opened;
   json["seconds"] = facts.seconds;

@@ -14,7 +14,7 @@ TEST(LoadReport, HasTheKeysThatTheLadderReads) {
   const auto tally = std::make_unique<Tally>();
   for (int i = 0; i < 99; i++) tally->on_answer(1'000'000, 200, true);
   tally->on_answer(2'000'000, 503, false);
-  tally->on_lost(ErrorKind::kReset);
+  tally->on_lost(ErrorKind::kReset, "Connection reset by peer");
   tally->on_timeout(3'000'000'000);
   tally->on_error(ErrorKind::kTls);
   tally->on_connected(50'000);
@@ -26,6 +26,10 @@ TEST(LoadReport, HasTheKeysThatTheLadderReads) {
   EXPECT_EQ(json["status"], Json({{"200", 99}, {"503", 1}}));
   EXPECT_EQ(json["errors"],
             Json({{"connect", 0}, {"reset", 1}, {"timeout", 1}, {"tls", 1}, {"protocol", 0}}));
+  ASSERT_EQ(json["first_errors"].size(), 3u);
+  EXPECT_EQ(json["first_errors"][0]["kind"], "reset");
+  EXPECT_EQ(json["first_errors"][0]["text"], "Connection reset by peer");
+  EXPECT_GT(json["first_errors"][0]["unix_ms"], 1'700'000'000'000u);
   EXPECT_EQ(json["bytes_in"], 4096);
   EXPECT_EQ(json["connections_opened"], 3);
   EXPECT_EQ(json["seconds"], 2.0);
@@ -41,6 +45,14 @@ TEST(LoadReport, HasTheKeysThatTheLadderReads) {
   ASSERT_EQ(json["histogram"].size(), 3u);
   EXPECT_GE(json["histogram"][0][0], 1'000'000);
   EXPECT_EQ(json["histogram"][0][1], 99);
+}
+
+TEST(LoadReport, KeepsTheFirstErrorsOnly) {
+  const auto tally = std::make_unique<Tally>();
+  for (size_t i = 0; i < 2 * Tally::kSamplesMax; i++)
+    tally->on_error(ErrorKind::kConnect, std::to_string(i));
+  ASSERT_EQ(tally->first_errors.size(), Tally::kSamplesMax);
+  EXPECT_EQ(tally->first_errors.back().text, std::to_string(Tally::kSamplesMax - 1));
 }
 
 TEST(LoadReport, SaysNullForWhatThereWasNot) {
