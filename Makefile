@@ -93,13 +93,13 @@ bench-build: configure
 	@tools/setup tools/bench/packages.txt
 	@cmake --build $(BUILD) -j $(JOBS) --target bench_programs
 
-e2e: e2e-programs ## the end-to-end scenarios on a real cluster of two nodes (WORDS="..." chooses)
-	@tests/e2e/run $(WORDS)
+e2e: e2e-programs ## the end-to-end scenarios on real clusters of two nodes (WORDS="..." chooses)
+	@tests/e2e/run --clusters 2 $(WORDS)
 
 .PHONY: e2e-long e2e-programs
 e2e-long: e2e-programs ## what puts load on the mesh ten times, and everything again on nodes with cgroup v2 only
-	@tests/e2e/run --times 10
-	@tests/e2e/run --cgroups unified
+	@tests/e2e/run --clusters 2 --times 10
+	@tests/e2e/run --clusters 2 --cgroups unified
 
 e2e-programs: images
 	@tools/setup tests/e2e/packages.txt

@@ -1,4 +1,4 @@
-"""Suite: plays scenarios one after another, each in a process of its own with a time limit, and counts."""
+"""Suite: plays scenarios on one cluster or more, each in a process of its own with a time limit, and counts."""
 import contextlib
 import os
 import signal
@@ -13,6 +13,7 @@ from harness.versions import HERE
 SKIPPED = 77           # exit status of a scenario that skipped
 CLEAN_UP_SECONDS = 60  # beyond the limit of the scenario itself, for its `finally`
 LOG_BYTES_MAX = 200_000
+POLL_SECONDS = 0.1
 COLLECTED = (("pods.txt", ("get", "pods", "-A", "-o", "wide")),
              ("events.txt", ("get", "events", "-A", "--sort-by=.lastTimestamp")),
              ("nodes.txt", ("describe", "nodes")))
@@ -32,49 +33,89 @@ def rounds(names, times):
             for number in range(1, times + 1 if getattr(scenario.load(name), "IS_LOAD", False) else 2)]
 
 
-def play(name, label, cluster, cgroups, reports, progress):
-    """Runs one scenario; what it printed is in reports/LABEL/output.txt."""
-    module = scenario.load(name)
-    folder = reports / label
-    folder.mkdir(parents=True, exist_ok=True)
-    progress.tell(f"{label}: {title(module)} (at most {module.SECONDS_MAX} s)")
-    began = time.monotonic()
-    with open(folder / "output.txt", "w+", encoding="utf-8", errors="replace") as output:
-        process = subprocess.Popen(
-            [sys.executable, HERE / "run", "--name", cluster.layout.name, "--cgroups", cgroups, "--only", name],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
-        code = wait(process, module.SECONDS_MAX)
-        output.seek(0)
-        lines = output.read().strip().splitlines()
-    seconds = time.monotonic() - began
-    detail = lines[-1] if lines else "no output"
-    if code == 0:
-        return Result(label, "passed", seconds)
-    if code == SKIPPED:
-        return Result(label, "skipped", seconds, detail)
-    if code is None:
-        detail = f"not done after {module.SECONDS_MAX} s; last: {detail}"
-    collect(name, cluster, folder)
-    return Result(label, "failed", seconds, f"{detail} (see {folder}/)")
+def play(plan, clusters, cgroups, reports, progress):
+    """Plays the rounds of `plan` in their order on clusters that take the next one when they are free."""
+    plan, free, playing, results = list(plan), list(clusters), [], []
+    try:
+        while plan or playing:
+            while plan and free:
+                playing.append(Play(*plan.pop(0), free.pop(0), cgroups, reports))
+                progress.tell(playing[-1].announcement)
+            for one in list(playing):
+                if (result := one.poll()) is not None:
+                    playing.remove(one)
+                    free.append(one.cluster)
+                    results.append(result)
+                    progress.tell(f"{result.name}: {result.state} after {result.seconds:.1f} s")
+            time.sleep(POLL_SECONDS)
+    finally:
+        for one in playing:
+            one.process.end()
+    return results
+
+
+class Play:
+    """One scenario in a process of its own; what it prints is in reports/LABEL/output.txt."""
+
+    def __init__(self, name, label, cluster, cgroups, reports):
+        self._name, self._label, self.cluster, self._folder = name, label, cluster, reports / label
+        self._module = scenario.load(name)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._began = time.monotonic()
+        with open(self._folder / "output.txt", "w", encoding="utf-8") as output:
+            self.process = Limited([sys.executable, HERE / "run", "--name", cluster.layout.name, "--cgroups", cgroups,
+                                    "--only", name], self._module.SECONDS_MAX, output)
+
+    @property
+    def announcement(self):
+        return f"{self._label}: {title(self._module)} (at most {self._module.SECONDS_MAX} s)"
+
+    def poll(self):
+        """The result; None while it plays."""
+        if self.process.is_playing():
+            return None
+        seconds, code = time.monotonic() - self._began, self.process.code
+        lines = (self._folder / "output.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        detail = lines[-1] if lines else "no output"
+        if code == 0:
+            return Result(self._label, "passed", seconds)
+        if code == SKIPPED:
+            return Result(self._label, "skipped", seconds, detail)
+        if code is None:
+            detail = f"not done after {self._module.SECONDS_MAX} s; last: {detail}"
+        collect(self._name, self.cluster, self._folder)
+        return Result(self._label, "failed", seconds, f"{detail} (see {self._folder}/)")
+
+
+class Limited:
+    """A process that is ended after its time, which it may clean up after. Its process group goes with it."""
+
+    def __init__(self, command, seconds_max, output):
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                                         start_new_session=True)
+        self._until, self._is_late = time.monotonic() + seconds_max, False
+        self.code = None  # its exit status, once it has ended in time
+
+    def is_playing(self):
+        if self._process.poll() is None:
+            if time.monotonic() < self._until:
+                return True
+            if not self._is_late:
+                self._process.terminate()
+                self._until, self._is_late = time.monotonic() + CLEAN_UP_SECONDS, True
+                return True
+        self.end()
+        self.code = None if self._is_late else self._process.returncode
+        return False
+
+    def end(self):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
 
 def title(module):
     return module.__doc__.splitlines()[0].rstrip(".")
-
-
-def wait(process, seconds_max):
-    """The exit status; None when it had to be ended, which it may clean up after. Its process group goes with it."""
-    try:
-        return process.wait(seconds_max)
-    except subprocess.TimeoutExpired:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(CLEAN_UP_SECONDS)
-        return None
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def collect(name, cluster, folder):

@@ -1,5 +1,6 @@
 """The command tests/e2e/run: a cluster, the scenarios on it, and the end of the cluster in any case."""
 import argparse
+import contextlib
 import os
 import shutil
 import signal
@@ -22,6 +23,7 @@ def parse(arguments, usage):
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--clusters", type=int, default=1)
     parser.add_argument("--only")  # how the suite starts one scenario in a process of its own
     parser.add_argument("words", nargs="*")
     return parser.parse_args(arguments)
@@ -56,20 +58,25 @@ def play_all(options):
     if not names:
         raise Trouble(f"no scenario's name holds {' or '.join(options.words)}; tests/e2e/run --list")
     progress = Progress("e2e")
-    cluster = Cluster(Layout(options.name), progress, is_unified=options.cgroups == "unified")
+    plan = suite.rounds(names, options.times)
+    clusters = [Cluster(Layout(name), progress, is_unified=options.cgroups == "unified")
+                for name in cluster_names(options.name, min(options.clusters, len(plan)))]
     shutil.rmtree(REPORTS, ignore_errors=True)
-    with warden.watching(options.name, options.keep):
-        bring_up(cluster, options)
-        results = []
-        for name, label in suite.rounds(names, options.times):
-            results.append(suite.play(name, label, cluster, options.cgroups, REPORTS, progress))
-            progress.tell(f"{label}: {results[-1].state} after {results[-1].seconds:.1f} s")
+    with contextlib.ExitStack() as wardens:
+        for cluster in clusters:
+            wardens.enter_context(warden.watching(cluster.layout.name, options.keep))
+            bring_up(cluster, options)
+        results = suite.play(plan, clusters, options.cgroups, REPORTS, progress)
     lines, is_good = suite.summary(results)
     if os.environ.get("KEELSON_REQUIRE_ROOT") == "1" and any(result.state == "skipped" for result in results):
         lines.insert(0, "run: a scenario was skipped where nothing may be")
         is_good = False
     print("\n".join(lines))
     return 0 if is_good else 1
+
+
+def cluster_names(name, count):
+    return [name, *(f"{name}-{number}" for number in range(2, count + 1))]
 
 
 def has_account(cluster, namespace):
@@ -81,7 +88,7 @@ def has_account(cluster, namespace):
 def bring_up(cluster, options):
     if options.keep and cluster.is_up:
         if (running := cluster.settings["cgroups"]) != options.cgroups:
-            raise Trouble(f"cluster {options.name} is up with --cgroups {running}, not with --cgroups "
+            raise Trouble(f"cluster {cluster.layout.name} is up with --cgroups {running}, not with --cgroups "
                           f"{options.cgroups}: take it down (tests/e2e/cluster down) or choose another --name")
         return
     try:

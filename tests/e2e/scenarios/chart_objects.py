@@ -4,7 +4,7 @@ For no node: what pods of it do is for other scenarios, and whether the nodes ha
 """
 from harness.mesh import CHART, NAMESPACE, RELEASE
 
-STAGE = "install"
+STAGE = "parts"
 SECONDS_MAX = 120
 OWNED = "app.kubernetes.io/instance=" + RELEASE
 KINDS = ("daemonsets,deployments,services,serviceaccounts,configmaps,secrets,roles,rolebindings,pods,"

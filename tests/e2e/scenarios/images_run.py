@@ -5,7 +5,7 @@ Starts each program only to say what it is: what it does on a node is for other 
 from harness import mesh
 from harness.image import contents
 
-STAGE = "install"
+STAGE = "parts"
 SECONDS_MAX = 120
 
 

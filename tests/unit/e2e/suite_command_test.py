@@ -3,6 +3,7 @@ import types
 import unittest
 
 from harness import suite_command
+from harness.layout import Layout
 from harness.trouble import Trouble
 
 
@@ -10,7 +11,8 @@ class BringUpTest(unittest.TestCase):
     def bring_up(self, *words):
         """Whether the cluster, which is up with --cgroups hybrid, was brought up again."""
         brought_up = []
-        cluster = types.SimpleNamespace(is_up=True, settings={"cgroups": "hybrid"}, up=lambda: brought_up.append(True))
+        cluster = types.SimpleNamespace(is_up=True, settings={"cgroups": "hybrid"}, up=lambda: brought_up.append(True),
+                                        layout=Layout("run"))
         suite_command.bring_up(cluster, suite_command.parse(words, ""))
         return bool(brought_up)
 
@@ -21,6 +23,10 @@ class BringUpTest(unittest.TestCase):
     def test_one_with_other_control_groups_is_refused(self):
         with self.assertRaisesRegex(Trouble, "cluster run is up with --cgroups hybrid, not with --cgroups unified"):
             self.bring_up("--keep", "--cgroups", "unified")
+
+    def test_each_cluster_has_a_name_of_its_own(self):
+        self.assertEqual(["run"], suite_command.cluster_names("run", 1))
+        self.assertEqual(["run", "run-2"], suite_command.cluster_names("run", 2))
 
 
 if __name__ == "__main__":

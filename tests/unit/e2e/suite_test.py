@@ -1,8 +1,10 @@
 """The end of a run: counts and details. Every scenario says what it is and how long it may take."""
+import os
 import pathlib
-import subprocess
 import sys
 import tempfile
+import time
+import types
 import unittest
 from unittest import mock
 
@@ -42,32 +44,79 @@ class SummaryTest(unittest.TestCase):
         self.assertTrue(suite.summary([Result("a", "passed", 0)])[1])
 
 
-class WaitTest(unittest.TestCase):
-    def test_a_scenario_beyond_its_limit_is_ended_with_all_that_it_started(self):
-        program = "import subprocess; subprocess.Popen(['sleep', '1000'], stdout=1).wait()"
-        process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, start_new_session=True)
-        self.assertIsNone(suite.wait(process, 0.5))
-        self.assertEqual(process.stdout.read(), b"")  # ends only when nobody holds the other end
-        process.stdout.close()
+class LimitedTest(unittest.TestCase):
+    def start(self, program, *arguments, seconds_max):
+        """A process that has said "ready", and what it says."""
+        read_end, write_end = os.pipe()
+        process = suite.Limited([sys.executable, "-c", program, *arguments], seconds_max, write_end)
+        os.close(write_end)
+        output = os.fdopen(read_end, "rb")
+        self.addCleanup(output.close)
+        self.addCleanup(process.end)
+        self.assertEqual(output.readline(), b"ready\n")
+        return process, output
 
-    def ready(self, program, *arguments):
-        process = subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE,
-                                   stderr=subprocess.DEVNULL, start_new_session=True)
-        self.addCleanup(process.stdout.close)
-        self.assertEqual(process.stdout.readline(), b"ready\n")
-        return process
+    def wait(self, process):
+        while process.is_playing():
+            time.sleep(0.01)
+        return process.code
 
-    def test_a_scenario_beyond_its_limit_may_clean_up(self):
+    def test_one_that_ends_in_time_has_its_status(self):
+        process, _ = self.start("import sys; print('ready', flush=True); sys.exit(3)", seconds_max=60)
+        self.assertEqual(3, self.wait(process))
+
+    def test_one_beyond_its_limit_is_ended_with_all_that_it_started(self):
+        process, output = self.start("import subprocess; print('ready', flush=True); "
+                                     "subprocess.Popen(['sleep', '1000'], stdout=1).wait()", seconds_max=0)
+        self.assertIsNone(self.wait(process))
+        self.assertEqual(output.read(), b"")  # ends only when nobody holds the other end
+
+    def test_one_beyond_its_limit_may_clean_up(self):
         with tempfile.TemporaryDirectory() as folder:
             cleaned = pathlib.Path(folder, "cleaned")
-            self.assertIsNone(suite.wait(self.ready(CLEANS_UP, str(HERE), str(cleaned)), 0.05))
+            process, _ = self.start(CLEANS_UP, str(HERE), str(cleaned), seconds_max=0)
+            self.assertIsNone(self.wait(process))
             self.assertEqual(cleaned.read_text(), "clean")
 
     def test_but_not_for_ever(self):
         with mock.patch.object(suite, "CLEAN_UP_SECONDS", 0.05):
-            process = self.ready(DOES_NOT_END)
-            self.assertIsNone(suite.wait(process, 0.05))
-            self.assertEqual(process.returncode, -9)
+            process, output = self.start(DOES_NOT_END, seconds_max=0)
+            self.assertIsNone(self.wait(process))
+            self.assertEqual(output.read(), b"")
+
+
+class FakePlay:
+    """Ends at its second look."""
+    running, most = [], 0
+
+    def __init__(self, name, label, cluster, _cgroups, _reports):
+        self.cluster, self._label, self._looks = cluster, label, 0
+        self.announcement, self.process = name, self
+        self.running.append(cluster)
+        FakePlay.most = max(FakePlay.most, len(self.running))
+
+    def poll(self):
+        self._looks += 1
+        if self._looks < 2:
+            return None
+        self.running.remove(self.cluster)
+        return Result(self._label, "passed", 1)
+
+
+class PlayTest(unittest.TestCase):
+    def play(self, plan, clusters):
+        FakePlay.most = 0
+        progress = types.SimpleNamespace(tell=lambda text: None)
+        with mock.patch.object(suite, "Play", FakePlay), mock.patch.object(suite, "POLL_SECONDS", 0):
+            return [result.name for result in suite.play(plan, clusters, "hybrid", None, progress)]
+
+    def test_one_cluster_plays_all_in_order(self):
+        self.assertEqual(["a", "b", "c"], self.play([("a", "a"), ("b", "b"), ("c", "c")], ["one"]))
+        self.assertEqual(1, FakePlay.most)
+
+    def test_two_clusters_play_two_at_once(self):
+        self.assertEqual(["a", "b", "c"], sorted(self.play([("a", "a"), ("b", "b"), ("c", "c")], ["one", "two"])))
+        self.assertEqual(2, FakePlay.most)
 
 
 class ScenariosTest(unittest.TestCase):

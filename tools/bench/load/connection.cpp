@@ -99,7 +99,8 @@ void Connection::flush() {
 // Requests without answer are lost with it.
 void Connection::end(std::optional<ErrorKind> why) {
   bool has_lost = false;
-  const std::string_view text = why ? transport_.error_text() : "the other side ended it";
+  std::string_view text = "the other side ended it";
+  if (why) text = transport_.error_text();
   each_outstanding([&](uint64_t since_ns) {
     surroundings_.observer.on_lost(since_ns, why.value_or(ErrorKind::kReset), text);
     has_lost = true;

@@ -68,6 +68,7 @@ TEST(LoadClient, CountsCutConnectionsAsResetAndOpensThemAgain) {
   ASSERT_EQ(outcome.code, 0) << outcome.error;
   EXPECT_EQ(outcome.report["requests"], 60);
   EXPECT_EQ(outcome.report["errors"]["reset"], 20);
+  EXPECT_EQ(outcome.report["first_errors"][0]["text"], "the other side ended it");
   EXPECT_EQ(outcome.errors(), 20u);
   EXPECT_EQ(outcome.report["ok"], 40);
   EXPECT_GE(outcome.report["connections_opened"], 20);
@@ -120,6 +121,7 @@ TEST(LoadClient, ARefusedConnectionIsAnErrorOfItsRequestOrTheEndOfTheRun) {
                                  "10", "--new-connection-each"});
   EXPECT_EQ(each.code, 0);
   EXPECT_EQ(each.report["errors"]["connect"], 10);
+  EXPECT_EQ(each.report["first_errors"][0]["text"], "Connection refused");
   EXPECT_TRUE(each.report["connect_us"].is_null());
   const Outcome kept =
       run_load({"--url", nobody, "--connections", "2", "--closed", "--seconds", "1"});
