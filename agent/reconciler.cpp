@@ -9,6 +9,9 @@ namespace {
 
 // Other agents read a changed NodeState within milliseconds; a busy one may take longer.
 constexpr std::chrono::milliseconds kLeaveDelay{1500};
+// What was captured before a pod's rows went has to be accepted and carried by the proxy, which
+// serves the pod as long as its hooks are there.
+constexpr std::chrono::seconds kLingerDelay{1};
 constexpr std::chrono::seconds kErrorRetryDelay{1};
 
 bool has_pod_row(const compile::Rows& rows, uint64_t netns_cookie) {
@@ -63,9 +66,16 @@ void Reconciler::select(std::vector<pods::WantedPod> wanted) {
   const MonotonicTime now = parts_.clock.now();
   for (const pods::WantedPod& pod : wanted_)
     if (!is_selected(pod.uid)) leaving_.try_emplace(pod.uid, Leaving{pod, now + kLeaveDelay});
+  const auto is_settled = [&](const std::string& uid) {
+    return is_selected(uid) || !still_exists(uid);
+  };
+  for (const auto& [uid, leaving] : leaving_)
+    if (leaving.until <= now) lingering_.try_emplace(uid, now + kLingerDelay);
   std::erase_if(leaving_, [&](const auto& entry) {
-    return is_selected(entry.first) || !still_exists(entry.first) || entry.second.until <= now;
+    return is_settled(entry.first) || entry.second.until <= now;
   });
+  std::erase_if(lingering_,
+                [&](const auto& entry) { return is_settled(entry.first) || entry.second <= now; });
   wanted_ = std::move(wanted);
   selected_ = wanted_;
   for (const auto& [uid, leaving] : leaving_) selected_.push_back(leaving.pod);
@@ -79,8 +89,9 @@ void Reconciler::apply_until_settled() {
     const compile::Rows& rows = parts_.rollout.applied();
     moved = parts_.enrolment.attach_opened(
         rows, [this](const std::string& uid) { return has_identity(uid); });
-    moved |= parts_.enrolment.release_retired(
-        [&](uint64_t netns_cookie) { return !has_pod_row(rows, netns_cookie); });
+    moved |= parts_.enrolment.release_retired([&](const compile::LocalPod& pod) {
+      return !has_pod_row(rows, pod.netns_cookie) && !lingering_.contains(pod.uid);
+    });
   }
 }
 
@@ -92,6 +103,7 @@ bool Reconciler::has_identity(const std::string& uid) const {
 
 bool Reconciler::apply() {
   facts_.pods = parts_.enrolment.pods();
+  for (compile::LocalPod& pod : facts_.pods) pod.is_leaving = leaving_.contains(pod.uid);
   facts_.open_pods = parts_.enrolment.open_pods();
   plan_ = std::make_shared<const compile::Plan>(compiler_.compile(*snapshot_, facts_));
   parts_.on_compiled(*plan_);
@@ -156,6 +168,7 @@ std::optional<MonotonicTime> Reconciler::next_run() const {
   std::optional<MonotonicTime> next = parts_.enrolment.next_retry();
   const auto sooner = [&](MonotonicTime time) { next = next ? std::min(*next, time) : time; };
   for (const auto& [uid, leaving] : leaving_) sooner(leaving.until);
+  for (const auto& [uid, until] : lingering_) sooner(until);
   if (error_) sooner(parts_.clock.now() + kErrorRetryDelay);
   return next;
 }

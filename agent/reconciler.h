@@ -77,9 +77,10 @@ class Reconciler {
   compile::Compiler compiler_;
   std::shared_ptr<const model::Snapshot> snapshot_;
   std::shared_ptr<const compile::Plan> plan_;
-  std::vector<pods::WantedPod> wanted_;     // of the last run
-  std::vector<pods::WantedPod> selected_;   // wanted and leaving
-  std::map<std::string, Leaving> leaving_;  // by uid
+  std::vector<pods::WantedPod> wanted_;             // of the last run
+  std::vector<pods::WantedPod> selected_;           // wanted and leaving
+  std::map<std::string, Leaving> leaving_;          // by uid
+  std::map<std::string, MonotonicTime> lingering_;  // then: out of the kernel, still the proxy's
   std::vector<RefusedPod> refused_;
   std::optional<Error> error_;
   std::string logged_error_;  // of this row of failures

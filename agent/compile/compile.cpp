@@ -139,6 +139,7 @@ void compile_policies(Plan& plan, const model::Snapshot& snapshot, bool has_othe
   if (has_other_identities) cache.policy_sets.clear();
   decltype(cache.policy_sets) next;
   for (auto& workload : workloads) {
+    if (workload.facts->is_leaving) continue;
     Policies policies = policies_for(snapshot, cache.root_namespace, *workload.pod);
     auto at = next.find(policies);
     if (at == next.end()) {
@@ -167,7 +168,8 @@ void compile_workloads(Plan& plan, const model::Snapshot& snapshot, const NodeFa
                        std::vector<Workload>& workloads, auto& cache) {
   RowList rows;
   for (auto& workload : workloads) {
-    workload.plaintext = plaintext_mode(snapshot, facts.root_namespace, *workload.pod);
+    if (!workload.facts->is_leaving)
+      workload.plaintext = plaintext_mode(snapshot, facts.root_namespace, *workload.pod);
     for (auto& row : compile_workload(workload, facts.trust_domain, plan.findings))
       rows.push_back(std::move(row));
     const auto& key = workload.pod->meta.key;

@@ -19,6 +19,9 @@ struct LocalPod {
   uint16_t local_port_first = 32768;  // ip_local_port_range
   uint16_t local_port_last = 60999;
   uint64_t grace_until_ns = 0;  // ks_pod.grace_until_ns
+  // Serves still, but the other nodes are told that it goes, and may call it in the clear already:
+  // its policies and modes have ended, from now on plaintext is let in.
+  bool is_leaving = false;
 };
 
 struct NodeFacts {

@@ -1,6 +1,7 @@
 #include "compile/workload.h"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <tuple>
 #include <unordered_map>
@@ -97,7 +98,8 @@ RowList compile_workload(const Workload& workload, const std::string& trust_doma
   ks_pod pod{};
   pod.identity = identity_of(*workload.pod, trust_domain);
   pod.policy_set[0] = workload.policy_set;
-  pod.grace_until_ns = local.grace_until_ns;
+  pod.grace_until_ns =
+      local.is_leaving ? std::numeric_limits<uint64_t>::max() : local.grace_until_ns;
   pod.addr4 = primary_address(workload, KS_FAMILY_4);
   pod.addr6 = primary_address(workload, KS_FAMILY_6);
   pod.slot = local.slot;

@@ -381,10 +381,10 @@ void Enrolment::repair(Enrolled& pod) {
   ++pod.repairs;
 }
 
-bool Enrolment::release_retired(const std::function<bool(uint64_t)>& rows_gone) {
+bool Enrolment::release_retired(const std::function<bool(const compile::LocalPod&)>& may_release) {
   return std::erase_if(leaving_, [&](const Leaving& leaving) {
            const compile::LocalPod& pod = leaving.facts;
-           if (!rows_gone(pod.netns_cookie)) return false;
+           if (!may_release(pod)) return false;
            // Anything that fails here is tried again at the next call.
            if (!hooks_.release(pod.slot, pod.host_ifindex, pod.netns_cookie)) return false;
            const bool replaced = enrolled_.contains(pod.uid);  // same uid, new sandbox

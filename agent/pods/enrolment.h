@@ -69,7 +69,7 @@ class Enrolment {
   bool self_check();
   // Un-enrolls for good the leaving pods whose rows are gone, in the safe order: hooks, then hold.
   // True: open_pods() changed.
-  bool release_retired(const std::function<bool(uint64_t netns_cookie)>& rows_gone);
+  bool release_retired(const std::function<bool(const compile::LocalPod&)>& may_release);
 
   // False after a restart until hold has answered for every wanted pod: pods() lacks pods whose
   // rows are in the kernel, and applying it would take them out of the mesh.

@@ -192,7 +192,7 @@ TEST_F(PodsSideTest, DelEndsAPodThatIsOnlyGuessed) {
   EXPECT_EQ(answer.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
   on_loop([this] {
     enrolment.reconcile({});
-    enrolment.release_retired([](uint64_t) { return true; });
+    enrolment.release_retired([](const compile::LocalPod&) { return true; });
     side->settle();
   });
   EXPECT_EQ(answer.get()->code, 0);

@@ -80,10 +80,10 @@ inline constexpr std::chrono::milliseconds kConnectTime{10000};
 inline constexpr std::chrono::milliseconds kHttpIdleTime{3600000};
 // Proxy: from the first byte of a request's head to its last. Longer: `http_head_timeout`.
 inline constexpr std::chrono::milliseconds kHttpHeadTime{60000};
-// Proxy: while kernel and proxy do not agree on a pod yet, how often and for how many times a
-// request's connection is tried again (1 s). Longer: 503.
-inline constexpr std::chrono::milliseconds kHttpUnsettledRetry{20};
-inline constexpr unsigned kHttpUnsettledTriesMax = 50;
+// Proxy: while kernel, proxy and the other node do not agree on a pod yet, how often and for how
+// many times its connection is tried again (1 s). Longer: 503, or a reset of what is no HTTP.
+inline constexpr std::chrono::milliseconds kUnsettledRetry{20};
+inline constexpr unsigned kUnsettledTriesMax = 50;
 // Proxy: how long a client may take nothing of what waits for it. Longer: reset.
 inline constexpr std::chrono::milliseconds kHttpStallTime{300000};
 // Proxy: how long a client may take to read a last answer and end its side. Longer: reset.

@@ -1,7 +1,6 @@
 #include "proxy/downstream/outbound.h"
 
 #include "io/tcp_stream.h"
-#include "proxy/upstream/connector.h"
 
 namespace keelson::proxy {
 
@@ -11,7 +10,8 @@ OutboundConnection::OutboundConnection(const Services& services,
     : Connection(services, services.scheduler.tenant(pod->ns), Path::kOutbound),
       pod_(std::move(pod)),
       capture_(std::move(capture)),
-      socket_(std::move(socket)) {
+      socket_(std::move(socket)),
+      connector_(services) {
   keep_alive(socket_.fd());
   record().source = pod_->ns + "/" + pod_->name;
   record().source_address = capture_.client.to_string();
@@ -23,17 +23,18 @@ OutboundConnection::OutboundConnection(const Services& services,
 }
 
 void OutboundConnection::step() {
-  if (!is_opening_) {
-    is_opening_ = true;
-    if (auto opened = open_tunnel(); !opened) fail_with(opened.error());
-    return;
+  if (settling_ && settling_->is_running()) return;
+  if (made_) {
+    auto made = std::move(*made_);
+    made_.reset();
+    attempt_.reset();
+    if (!made) return on_connect_failed(made.error());
+    auto near = io::TcpStream::open(services().loop, std::move(socket_));
+    if (!near) return fail_with(near.error());
+    return start_relay(std::move(*near), std::move(made->bytes));
   }
-  if (!tunnel_) return;
-  pending_.reset();
-  if (!*tunnel_) return fail_with(tunnel_->error());
-  auto near = io::TcpStream::open(services().loop, std::move(socket_));
-  if (!near) return fail_with(near.error());
-  start_relay(std::move(*near), std::move(**tunnel_));
+  if (attempt_) return;
+  if (auto begun = connect(); !begun) on_connect_failed(begun.error());
 }
 
 // The application sees a reset: sockets linger with zero seconds from birth.
@@ -41,28 +42,45 @@ void OutboundConnection::refuse(const Error&) noexcept {
   socket_.close();
 }
 
-Result<void> OutboundConnection::open_tunnel() {
-  const Endpoint& to = capture_.destination();
-  const config::Workload* workload = config().workload(to.address);
-  if (workload == nullptr || !workload->ready)
-    return fail(Reason::destination_unknown, ErrorSource::kConfig, to.to_string());
-  record().destination = workload->name;
-  if (const auto* theirs = config().identity(workload->identity))
-    record().destination_identity = "spiffe://" + theirs->name;
+void OutboundConnection::on_connect_failed(const Error& why) {
+  if (!is_unsettled(why) || unsettled_tries_++ >= kUnsettledTriesMax) return fail_with(why);
+  if (!settling_) settling_ = services().alarms.make([this] { wake(); });
+  settling_->start(kUnsettledRetry);
+}
 
-  Target target;
-  target.way = Target::Way::kHbone;
-  target.source = pod_;
-  target.destination = to;
-  target.destination_identity = workload->identity;
-  target.client = capture_.client;
-  target.service = capture_.service;
-  KS_ASSIGN(pending_, proxy::open_tunnel(services(), target,
-                                         [this](Result<std::unique_ptr<hbone::Tunnel>> tunnel) {
-                                           tunnel_ = std::move(tunnel);
-                                           wake();
-                                         }));
+Result<void> OutboundConnection::connect() {
+  const ServingConfig& newest = *services().config;
+  KS_ASSIGN(target_, resolve_target(newest, pod_, capture_.destination()));
+  target_->client = capture_.client;
+  target_->service = capture_.service;
+  record().destination = target_->workload;
+  if (const auto* theirs = newest.identity(target_->destination_identity))
+    record().destination_identity = "spiffe://" + theirs->name;
+  if (const config::Decision decision = judge(newest, *target_); decision.verdict != KS_ALLOW) {
+    record().policy = policy_of(newest, decision);
+    return fail(decision.reason, ErrorSource::kConfig, target_->workload);
+  }
+  KS_ASSIGN(attempt_, connector_.connect(*target_, [this](Result<Connector::Carried> made) {
+    made_ = std::move(made);
+    wake();
+  }));
   return {};
+}
+
+// Only what goes to a pod of this node in the clear is judged here. One that left the mesh keeps
+// what was established.
+void OutboundConnection::rejudge(const ServingConfig& now) {
+  if (!target_ || target_->way != Target::Way::kLocal || !now.pod(target_->receiver->uid)) return;
+  const config::Decision decision = judge(now, *target_);
+  if (decision.verdict == KS_ALLOW) return;
+  cut(Reason::connections_cut, policy_of(now, decision));
+}
+
+std::string OutboundConnection::policy_of(const ServingConfig& config,
+                                          const config::Decision& decision) const {
+  const auto receiver = config.pod(target_->receiver->uid);
+  if (!receiver) return {};
+  return std::string(config.runtime->policy_name(receiver->policy_set, decision.policy));
 }
 
 }  // namespace keelson::proxy

@@ -1,11 +1,10 @@
 #include "proxy/exchange/exchange.h"
 
-#include <cerrno>
-
 #include "base/assert.h"
 #include "proxy/filters/filters.h"
 #include "proxy/route/backend_choice.h"
 #include "proxy/upstream/balancer.h"
+#include "proxy/upstream/connector.h"
 
 namespace keelson::proxy {
 namespace {
@@ -17,14 +16,6 @@ bool is_idempotent(std::string_view method) noexcept {
   for (const std::string_view known : {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})
     if (method == known) return true;
   return false;
-}
-
-// Kernel and proxy learn of a pod one after the other: for a moment one refuses (EPERM) what the
-// other already believes.
-bool is_unsettled(const Error& why) noexcept {
-  return why.os_errno == EPERM || why.reason == Reason::pod_record_missing ||
-         why.reason == Reason::pod_unknown || why.reason == Reason::identity_pending ||
-         why.reason == Reason::destination_unknown;
 }
 
 // As the configuration has it now. One that left the mesh keeps what was established.
@@ -213,10 +204,10 @@ void Exchange::take_connection() {
 void Exchange::on_connect_failed(const Error& why, const Endpoint& endpoint) {
   if (why.reason == Reason::hbone_denied_by_peer)
     return end(State::kAborted, why.reason, why.message());
-  if (is_unsettled(why) && unsettled_tries_++ < kHttpUnsettledTriesMax) {
+  if (is_unsettled(why) && unsettled_tries_++ < kUnsettledTriesMax) {
     record_.http->attempts--;
     settling_ = services_.alarms.make(wake_);
-    return settling_->start(kHttpUnsettledRetry);
+    return settling_->start(kUnsettledRetry);
   }
   if (record_.http->attempts < kAttemptsMax && route_.endpoints->endpoints.size() > 1) {
     const Endpoint failed = endpoint;  // may be in what connect() replaces

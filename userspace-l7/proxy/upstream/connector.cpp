@@ -1,5 +1,7 @@
 #include "proxy/upstream/connector.h"
 
+#include <cerrno>
+
 #include "io/connect.h"
 #include "io/tcp_stream.h"
 
@@ -95,6 +97,12 @@ std::string forwarded_value(const Target& target) {
 }
 
 }  // namespace
+
+bool is_unsettled(const Error& why) noexcept {
+  return why.os_errno == EPERM || why.reason == Reason::pod_record_missing ||
+         why.reason == Reason::pod_unknown || why.reason == Reason::identity_pending ||
+         why.reason == Reason::destination_unknown;
+}
 
 Result<std::unique_ptr<hbone::Dialer::Attempt>> dial(const Services& services, const Dial& what,
                                                      hbone::Dialer::OnStream on_stream) {

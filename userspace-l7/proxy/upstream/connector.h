@@ -31,6 +31,11 @@ class Connector {
   virtual Result<std::unique_ptr<Attempt>> connect(const Target& target, OnStream on_stream) = 0;
 };
 
+// Kernel and proxy learn of a pod one after the other: for a moment one refuses (EPERM) what the
+// other already believes. Tried again a little later, with the newest configuration, it may be
+// made.
+bool is_unsettled(const Error& why) noexcept;
+
 class MeshConnector final : public Connector {
  public:
   explicit MeshConnector(const Services& services) : services_(services) {}

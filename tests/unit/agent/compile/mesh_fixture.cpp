@@ -242,6 +242,8 @@ void RandomMesh::edit_pod() {
     local.host_ifindex = 10 + index;
     local.addresses = pod.addresses;
     pods.push_back(local);
+  } else {
+    enrolled->is_leaving = pick(4) == 0;
   }
   store(mesh_.snapshot.pods, std::move(pod));
 }

@@ -172,6 +172,24 @@ TEST(CompileWorkload, APodGetsItsRowsAndTheNodeItsOwn) {
   EXPECT_EQ(count(plan, MapId::kInterface), 1u);
 }
 
+// Other nodes may call it in the clear from the moment on that they hear of it.
+TEST(CompileWorkload, ALeavingPodHasNoPolicyAndNoModeAnyMore) {
+  Mesh mesh;
+  mesh.add_pod("shop", "pay-1", "pay", {"10.1.0.1"});
+  mesh.add_policy("shop", "deny", model::PolicyAction::kDeny);
+  mesh.add_peer_authentication("shop", "ns", MtlsMode::kStrict);
+  const auto row = [&mesh] {
+    const Plan plan = compile(mesh.snapshot, mesh.facts);
+    return value_of<ks_pod>(plan.rows.at({MapId::kPod, bytes_of(uint64_t{100})}));
+  };
+  EXPECT_NE(row().policy_set[0], 0u);
+  EXPECT_NE(row().flags & KS_POD_STRICT, 0u);
+  mesh.facts.pods[0].is_leaving = true;
+  EXPECT_EQ(row().policy_set[0], 0u);
+  EXPECT_EQ(row().flags & KS_POD_STRICT, 0u);
+  EXPECT_EQ(row().grace_until_ns, UINT64_MAX);
+}
+
 TEST(CompileWorkload, RemotePodsAreReadyOnlyWhenTheirNodeSaysSoAndOurOwnStateIsNotRead) {
   Mesh mesh;
   mesh.add_remote_pod("node-b", "shop", "a", "web", "10.2.0.1", model::PodState::kReady);

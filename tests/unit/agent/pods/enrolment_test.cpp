@@ -20,8 +20,8 @@ WantedPod wanted(const std::string& uid, const std::string& path,
   return {uid, "shop/" + uid, path, {*IpAddress::parse(address)}};
 }
 
-const auto kRowsGone = [](uint64_t) { return true; };
-const auto kRowsThere = [](uint64_t) { return false; };
+const auto kRowsGone = [](const compile::LocalPod&) { return true; };
+const auto kRowsThere = [](const compile::LocalPod&) { return false; };
 
 class EnrolmentTest : public testing::Test {
  protected:

@@ -68,7 +68,7 @@ TEST(LoadClient, CountsCutConnectionsAsResetAndOpensThemAgain) {
   ASSERT_EQ(outcome.code, 0) << outcome.error;
   EXPECT_EQ(outcome.report["requests"], 60);
   EXPECT_EQ(outcome.report["errors"]["reset"], 20);
-  EXPECT_EQ(outcome.report["first_errors"][0]["text"], "the other side ended it");
+  EXPECT_EQ(outcome.report["first_errors"][0]["text"], "Connection reset by peer");
   EXPECT_EQ(outcome.errors(), 20u);
   EXPECT_EQ(outcome.report["ok"], 40);
   EXPECT_GE(outcome.report["connections_opened"], 20);

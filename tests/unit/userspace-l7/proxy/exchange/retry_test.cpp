@@ -178,7 +178,7 @@ TEST(ConnectFailure, WhereKernelAndProxyDoNotAgreeYetTheRequestWaits) {
     world.connector.fail_first(Reason::connect_failed, EPERM);
     world.run();
     EXPECT_TRUE(world.connector.waiting.empty()) << "not at once";
-    world.alarms.ring_within(kHttpUnsettledRetry);
+    world.alarms.ring_within(kUnsettledRetry);
     world.run();
     ASSERT_EQ(world.connector.waiting.size(), 1u);
   }
@@ -190,11 +190,11 @@ TEST(ConnectFailure, WhereKernelAndProxyDoNotAgreeYetTheRequestWaits) {
 TEST(ConnectFailure, ADisagreementThatLastsIsAnswered503) {
   ExchangeWorld world;
   world.get();
-  for (unsigned i = 0; i <= kHttpUnsettledTriesMax; i++) {
+  for (unsigned i = 0; i <= kUnsettledTriesMax; i++) {
     ASSERT_EQ(world.connector.waiting.size(), 1u) << i;
     world.connector.fail_first(Reason::connect_failed, EPERM);
     world.run();
-    world.alarms.ring_within(kHttpUnsettledRetry);
+    world.alarms.ring_within(kUnsettledRetry);
     world.run();
   }
   EXPECT_TRUE(world.received().starts_with("HTTP/1.1 503 "));
