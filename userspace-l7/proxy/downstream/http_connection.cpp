@@ -66,7 +66,9 @@ HttpConnection::Step HttpConnection::begin_exchange() {
   }
   if (*head) {
     patience_->stop();
-    is_waiting_ = false;
+    awaited_ = Awaited::kNothing;
+    has_asked_ = true;
+    has_looked_ = false;
     exchange_ = std::make_unique<Exchange>(services(), origin_, stream_, std::move(**head),
                                            [this] { wake(); });
     return Step::kAgain;
@@ -78,27 +80,36 @@ HttpConnection::Step HttpConnection::begin_exchange() {
   return wait_for_head();
 }
 
+HttpConnection::Awaited HttpConnection::awaited() const noexcept {
+  if (!stream_.codec().is_idle()) return Awaited::kRestOfHead;
+  if (!has_pod_left_) return Awaited::kNextRequest;
+  return has_asked_ ? Awaited::kNothing : Awaited::kFirstRequest;
+}
+
 // Idle as long as most servers allow, but a head that has begun must come to its end.
 HttpConnection::Step HttpConnection::wait_for_head() {
-  const bool is_idle = stream_.codec().is_idle();
-  if (is_idle && has_pod_left_) {
-    services().stats.count(Reason::http_idle);
-    is_closing_ = true;
+  const Awaited now = awaited();
+  if (now == Awaited::kNothing) return end_idle();
+  if (now != std::exchange(awaited_, now)) {
+    patience_->start(now == Awaited::kNextRequest ? kHttpIdleTime : kHttpHeadTime);
+    return Step::kWait;
+  }
+  if (patience_->is_running()) return Step::kWait;
+  if (now == Awaited::kRestOfHead)
+    return refuse_request({Reason::http_head_timeout, ErrorSource::kDownstream, false, 0, {}});
+  return end_idle();
+}
+
+// The rule above the class.
+HttpConnection::Step HttpConnection::end_idle() {
+  if (!std::exchange(has_looked_, true)) {
+    stream_.look_again();
     return Step::kAgain;
   }
-  if (is_waiting_ && is_idle == was_idle_) {
-    if (patience_->is_running()) return Step::kWait;
-    if (!is_idle)
-      return refuse_request({Reason::http_head_timeout, ErrorSource::kDownstream, false, 0, {}});
-    services().stats.count(Reason::http_idle);
-    is_closing_ = true;
-    is_waiting_ = false;
-    return Step::kAgain;
-  }
-  is_waiting_ = true;
-  was_idle_ = is_idle;
-  patience_->start(is_idle ? kHttpIdleTime : kHttpHeadTime);
-  return Step::kWait;
+  services().stats.count(Reason::http_idle);
+  stream_.codec().close_idle();
+  is_closing_ = true;
+  return Step::kAgain;
 }
 
 HttpConnection::Step HttpConnection::run_exchange(size_t budget_bytes, size_t& bytes) {

@@ -2,6 +2,14 @@
 // whose requests are routed: one Exchange after another, each by the configuration of its own
 // moment. Every request is logged by itself. One thread: its worker's.
 // HTTP/2 is refused (505) in this version.
+//
+// How it ends between two requests, whoever wants it to (its pod has left the mesh, the idle limit,
+// a drain), all of it in end_idle():
+// - What the client has sent is served, also when the loop has not told of it yet.
+// - A client that was never served has dialled in order to ask: it gets kHttpHeadTime for that, and
+//   an answer that says close.
+// - Then our end is sent, and the client's awaited: what it sends meanwhile is not answered, and no
+//   reset overtakes the end, so that the client knows that it may ask again elsewhere.
 #pragma once
 
 #include "proxy/downstream/capture.h"
@@ -26,6 +34,7 @@ class HttpConnection final : public Connection {
 
  private:
   enum class Step : uint8_t { kAgain, kWait, kGone };  // kGone: this is destroyed
+  enum class Awaited : uint8_t { kNothing, kFirstRequest, kNextRequest, kRestOfHead };
 
   size_t advance(size_t budget_bytes) override;
   void refuse(const Error& why) noexcept override;
@@ -34,6 +43,8 @@ class HttpConnection final : public Connection {
   Step take_step(size_t budget_bytes, size_t& bytes);
   Step begin_exchange();
   Step wait_for_head();
+  Awaited awaited() const noexcept;
+  Step end_idle();
   Step run_exchange(size_t budget_bytes, size_t& bytes);
   Step watch_peer();
   Step end_exchange(Exchange::State state);
@@ -54,8 +65,9 @@ class HttpConnection final : public Connection {
   std::unique_ptr<hbone::Alarm> stall_;  // runs while something waits to be sent
   uint64_t written_ = 0;                 // when it was started last
   size_t accounted_bytes_ = 0;
-  bool is_waiting_ = false;  // patience_ runs for a head
-  bool was_idle_ = false;    // when it began to
+  Awaited awaited_ = Awaited::kNothing;  // what patience_ was started for
+  bool has_asked_ = false;               // the client, once
+  bool has_looked_ = false;              // for what the loop has not told, since then
   bool has_pod_left_ = false;
   bool is_closing_ = false;
   bool is_lingering_ = false;

@@ -178,6 +178,13 @@ bool H1Stream<Codec>::is_surely_quiet() {
 }
 
 template <class Codec>
+void H1Stream<Codec>::look_again() noexcept {
+  if (!stream_) return;
+  stream_->look_again();
+  can_read_ = true;
+}
+
+template <class Codec>
 Result<bool> H1Stream<Codec>::drain_input(size_t bytes_max) {
   const uint64_t before = bytes_read_;
   while (!is_read_ended_ && bytes_read_ - before < bytes_max) {

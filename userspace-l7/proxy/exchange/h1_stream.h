@@ -41,10 +41,13 @@ class H1Stream final : public http::HttpStream, private io::StreamObserver, priv
   bool is_quiet();
   // The same as far as the kernel knows.
   bool is_surely_quiet();
+  // What the kernel has, though the loop has not told, is there at the next call.
+  void look_again() noexcept;
   // Reads and drops, about `bytes_max` bytes; true when the peer's end of stream is there.
   Result<bool> drain_input(size_t bytes_max);
 
   Codec& codec() noexcept { return codec_; }
+  const Codec& codec() const noexcept { return codec_; }
   // It could not read for want of a buffer: give it a turn after kStarvedRetry.
   bool take_starved() noexcept { return std::exchange(is_starved_, false); }
   bool has_peer_ended() const noexcept { return is_read_ended_; }

@@ -51,6 +51,8 @@ class ServerConnection {
   // The next answer whose head is written is the last: a client is always told. The connection
   // itself does nothing about being idle.
   void close_after_answer() noexcept;
+  // No answer will be written any more. Precondition: is_idle().
+  void close_idle() noexcept { is_closing_ = true; }
 
   bool is_idle() const noexcept {
     return answer_ == Answer::kNone && parser_.is_between_messages();
