@@ -13,6 +13,7 @@
 #include "proxy/access_log.h"
 #include "proxy/attestation.h"
 #include "proxy/hbone/pool.h"
+#include "proxy/pods_in_use.h"
 #include "proxy/relay.h"
 #include "proxy/route/backend_choice.h"
 #include "proxy/scheduler.h"
@@ -45,6 +46,7 @@ struct Services {
   SocketStock& sockets;
   hbone::Pool& tunnels;
   UpstreamPool& upstreams;
+  PodsInUse& pods;
   Rng& rng;
   Registry& connections;
   // The current ones; null until the agent has sent the first.

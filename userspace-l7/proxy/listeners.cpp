@@ -40,6 +40,13 @@ bool Listeners::is_open(const std::string& uid) const {
   return found != pods_.end() && found->second.is_open;
 }
 
+void Listeners::accept_rest(const std::string& uid) {
+  const auto found = pods_.find(uid);
+  if (found == pods_.end()) return;
+  for (const auto& listener : found->second.open)
+    if (listener) listener->accept_rest();
+}
+
 void Listeners::refresh() {
   for (auto& [uid, pod] : pods_) {
     pod.serial = ++serials_;  // an answer under way may be of before

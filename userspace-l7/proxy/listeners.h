@@ -26,6 +26,8 @@ class Listeners {
             OnTrouble on_trouble);
 
   void open_pod(const std::string& uid);
+  // Accepts what waits for them already.
+  void accept_rest(const std::string& uid);
   void close_pod(const std::string& uid) { pods_.erase(uid); }
   // When hold and agent both had to start anew, there are other listeners than the ones open here:
   // asks for all of them again and accepts on those instead.

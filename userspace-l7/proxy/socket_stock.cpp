@@ -94,6 +94,16 @@ Fd SocketStock::take(const SocketKind& kind) {
   return socket;
 }
 
+Fd SocketStock::take_any(const std::string& pod, ks_family family) {
+  for (const auto& [kind, shelf] : shelves_) {
+    if (kind.pod != pod || kind.family != family || shelf->sockets.empty()) continue;
+    Fd socket = std::move(shelf->sockets.back());
+    shelf->sockets.pop_back();
+    return socket;
+  }
+  return {};
+}
+
 Result<std::unique_ptr<SocketStock::Ticket>> SocketStock::wait(const SocketKind& kind,
                                                                OnSocket on_socket) {
   Shelf& from = shelf(kind);

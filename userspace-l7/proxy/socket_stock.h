@@ -59,6 +59,8 @@ class SocketStock {
 
   // Empty: the stock is dry, wait().
   Fd take(const SocketKind& kind);
+  // Of whatever role; none are asked for. Empty: there is none.
+  Fd take_any(const std::string& pod, ks_family family);
   // Error: socket_pool_empty, too many wait already.
   Result<std::unique_ptr<Ticket>> wait(const SocketKind& kind, OnSocket on_socket);
 

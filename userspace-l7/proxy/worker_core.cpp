@@ -8,8 +8,9 @@ namespace keelson::proxy {
 
 WorkerCore::WorkerCore(const Parts& parts)
     : parts_(parts),
-      services_{parts.loop, scheduler_, parts.blocks, alarms_, parts.clock, parts.stats, parts.log,
-                sockets_,   tunnels_,   upstreams_,   rng_,    *this,       config_,     facts_},
+      services_{parts.loop,   scheduler_, parts.blocks, alarms_,  parts.clock,
+                parts.stats,  parts.log,  sockets_,     tunnels_, upstreams_,
+                pods_in_use_, rng_,       *this,        config_,  facts_},
       turn_(parts.loop, [this] { run_turn(); }),
       scheduler_([this] { turn_.start(); }),
       alarms_(parts.loop),
@@ -22,6 +23,7 @@ WorkerCore::WorkerCore(const Parts& parts)
       tunnels_(environment_, dialer_),
       connector_(services_),
       upstreams_(connector_, parts.blocks, alarms_, parts.clock),
+      pods_in_use_([this](const config::LocalPod& pod) { let_go(pod); }),
       rng_(std::random_device()()),
       listeners_(
           parts.loop, supply_, alarms_,
@@ -38,11 +40,26 @@ void WorkerCore::run_turn() {
 }
 
 void WorkerCore::apply(ConfigLease config) {
+  if (config_) accept_of_leaving(*config);
   const ConfigLease before = std::exchange(config_, std::move(config));
+  pods_in_use_.on_config(config_);
   if (before) forget_sockets(*before);
   update_pods();
   if (before) retire_tunnels(*before);
   for (const auto& [key, connection] : connections_) connection->rejudge(*config_);
+}
+
+// The kernel captured it for them, and nobody will accept from their listeners later.
+void WorkerCore::accept_of_leaving(const ServingConfig& next) {
+  for (const auto& [uid, pod] : pods_)
+    if (!next.pod(uid)) listeners_.accept_rest(uid);
+}
+
+// Nobody dials for it any more.
+void WorkerCore::let_go(const config::LocalPod& pod) {
+  sockets_.close_pod(pod.uid);
+  tunnels_.retire([&pod](const hbone::PoolKey& key) { return key.source_pod == pod.netns_cookie; });
+  upstreams_.retire([&pod](const UpstreamKey& key) { return key.source_pod == pod.netns_cookie; });
 }
 
 // Of pods that are gone or came back as others: those at home here, and those that only requests
@@ -50,7 +67,8 @@ void WorkerCore::apply(ConfigLease config) {
 void WorkerCore::forget_sockets(const ServingConfig& before) {
   for (const auto& [uid, pod] : before.runtime->local_pods) {
     const auto now = config_->pod(uid);
-    if (!now || now->netns_cookie != pod->netns_cookie) sockets_.close_pod(uid);
+    const bool is_same = now && now->netns_cookie == pod->netns_cookie;
+    if (!is_same && pods_in_use_.departed(pod->netns_cookie) == nullptr) sockets_.close_pod(uid);
   }
 }
 
@@ -65,10 +83,7 @@ void WorkerCore::update_pods() {
       continue;
     }
     listeners_.close_pod(at->first);
-    sockets_.close_pod(at->first);
-    tunnels_.retire([cookie = at->second->netns_cookie](const hbone::PoolKey& key) {
-      return key.source_pod == cookie;
-    });
+    if (pods_in_use_.departed(at->second->netns_cookie) == nullptr) let_go(*at->second);
     at = pods_.erase(at);
   }
   for (const auto& [uid, pod] : config_->runtime->local_pods) {
@@ -81,12 +96,16 @@ void WorkerCore::update_pods() {
 // A renewed certificate proves for new tunnels; open ones end with the old one.
 void WorkerCore::retire_tunnels(const ServingConfig& before) {
   tunnels_.retire([&before, this](const hbone::PoolKey& key) {
-    return before.context(key.source_identity) != config_->context(key.source_identity);
+    // A pod that has left keeps the certificate it had.
+    return pods_in_use_.departed(key.source_pod) == nullptr &&
+           before.context(key.source_identity) != config_->context(key.source_identity);
   });
   upstreams_.retire([this](const UpstreamKey& key) {
     const auto* owner = config_->workload(key.destination.address);
     const uint64_t identity = owner != nullptr && owner->ready ? owner->identity : 0;
-    return identity != key.destination_identity || !config_->pod_by_cookie(key.source_pod) ||
+    const bool has_source =
+        config_->pod_by_cookie(key.source_pod) || pods_in_use_.departed(key.source_pod) != nullptr;
+    return identity != key.destination_identity || !has_source ||
            (key.receiver_pod != 0 && !config_->pod_by_cookie(key.receiver_pod));
   });
 }

@@ -52,6 +52,8 @@ class WorkerCore final : private Registry, private InboundServer::Owner {
 
  private:
   void run_turn();
+  void accept_of_leaving(const ServingConfig& next);
+  void let_go(const config::LocalPod& pod);
   void forget_sockets(const ServingConfig& before);
   void update_pods();
   void retire_tunnels(const ServingConfig& before);
@@ -82,6 +84,7 @@ class WorkerCore final : private Registry, private InboundServer::Owner {
   hbone::Pool tunnels_;
   MeshConnector connector_;
   UpstreamPool upstreams_;
+  PodsInUse pods_in_use_;
   Rng rng_;
   std::unordered_map<std::string, std::shared_ptr<const config::LocalPod>> pods_;  // at home here
   std::unordered_map<InboundServer*, std::unique_ptr<InboundServer>> servers_;

@@ -95,6 +95,11 @@ void Listener::accept_some() {
     if (!accept_one()) return;
 }
 
+void Listener::accept_rest() {
+  while (accept_one()) {
+  }
+}
+
 bool Listener::accept_one() {
   Fd fd(::accept4(fd_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (!fd) {

@@ -32,6 +32,8 @@ class Listener {
   // Starts accepting at once. `listening` may be shared with another process.
   static Result<std::unique_ptr<Listener>> open(EventLoop& loop, Fd listening, OnAccept on_accept);
 
+  // What is in the backlog now, without waiting for the loop to tell.
+  void accept_rest();
   void pause() noexcept;
   void resume() noexcept;
   int fd() const noexcept { return fd_.get(); }

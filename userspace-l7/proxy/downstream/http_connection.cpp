@@ -18,6 +18,7 @@ HttpConnection::HttpConnection(const Services& services,
                                std::unique_ptr<io::ByteStream> stream)
     : Connection(services, services.scheduler.tenant(pod->ns), Path::kOutbound),
       origin_{std::move(pod), capture.client, capture.original, capture.service_id},
+      pod_use_(services.pods.add(origin_.pod, services.config)),
       stream_(std::move(stream), services.blocks, [this] { wake(); }),
       patience_(services.alarms.make([this] { wake(); })) {
   record().source = origin_.pod->ns + "/" + origin_.pod->name;

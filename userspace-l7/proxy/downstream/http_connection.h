@@ -58,6 +58,7 @@ class HttpConnection final : public Connection {
   size_t held_bytes() const noexcept;
 
   const Exchange::Origin origin_;
+  const std::unique_ptr<PodsInUse::Use> pod_use_;
   H1ServerStream stream_;
   std::unique_ptr<Exchange> exchange_;
   const std::unique_ptr<hbone::Alarm> patience_;  // for a head, then for the client's end

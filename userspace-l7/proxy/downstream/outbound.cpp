@@ -10,6 +10,7 @@ OutboundConnection::OutboundConnection(const Services& services,
     : Connection(services, services.scheduler.tenant(pod->ns), Path::kOutbound),
       pod_(std::move(pod)),
       capture_(std::move(capture)),
+      pod_use_(services.pods.add(pod_, services.config)),
       socket_(std::move(socket)),
       connector_(services) {
   keep_alive(socket_.fd());
@@ -31,6 +32,7 @@ void OutboundConnection::step() {
     if (!made) return on_connect_failed(made.error());
     auto near = io::TcpStream::open(services().loop, std::move(socket_));
     if (!near) return fail_with(near.error());
+    pod_use_.reset();
     return start_relay(std::move(*near), std::move(made->bytes));
   }
   if (attempt_) return;

@@ -29,6 +29,7 @@ class OutboundConnection final : public Connection {
 
   const std::shared_ptr<const config::LocalPod> pod_;
   const Capture capture_;
+  std::unique_ptr<PodsInUse::Use> pod_use_;  // until it is relayed
   io::Socket socket_;
   MeshConnector connector_;
   std::optional<Target> target_;

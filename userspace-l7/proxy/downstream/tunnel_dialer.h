@@ -15,6 +15,9 @@ class TunnelDialer final : public hbone::Dialer {
   Result<Identity> identify(const hbone::PoolKey& key) override;
 
  private:
+  // Which knows the pod: the current one, or the last one before it left. Null: none.
+  ConfigLease config_of(uint64_t netns_cookie) const;
+
   const Services& services_;
 };
 

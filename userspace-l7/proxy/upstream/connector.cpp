@@ -20,6 +20,11 @@ class SocketAttempt final : public hbone::Dialer::Attempt {
 
   Result<void> start() {
     if (Fd socket = services_.sockets.take(what_.socket)) return connect(std::move(socket));
+    // hold makes no more of them, and the kernel asks none of them for its role.
+    if (services_.pods.has_departed(what_.socket.pod)) {
+      if (Fd socket = services_.sockets.take_any(what_.socket.pod, what_.socket.family))
+        return connect(std::move(socket));
+    }
     KS_ASSIGN(ticket_, services_.sockets.wait(what_.socket, [this](Result<Fd> socket) {
       if (!socket) return give_up(socket.error());
       if (auto begun = connect(std::move(*socket)); !begun) give_up(begun.error());

@@ -18,6 +18,7 @@ Services services_of(Bench& bench, Registry& connections) {
           .sockets = bench.stock,
           .tunnels = bench.tunnels,
           .upstreams = bench.upstreams,
+          .pods = bench.pods,
           .rng = bench.rng,
           .connections = connections,
           .config = bench.config,

@@ -153,6 +153,20 @@ TEST(SocketStock, RefusesWhenTooManyWait) {
   EXPECT_EQ(one_more.error().reason, Reason::socket_pool_empty);
 }
 
+TEST(SocketStock, GivesASocketOfWhateverRoleAndAsksForNone) {
+  Bench bench;
+  EXPECT_FALSE(bench.stock.take_any("pod-a", KS_FAMILY_4));
+  EXPECT_TRUE(bench.source.asked.empty());
+  EXPECT_FALSE(bench.stock.take(bench.kind));
+  bench.source.answer(1);
+  bench.source.asked.clear();
+  EXPECT_FALSE(bench.stock.take_any("pod-a", KS_FAMILY_6));
+  EXPECT_FALSE(bench.stock.take_any("pod-b", KS_FAMILY_4));
+  EXPECT_TRUE(bench.stock.take_any("pod-a", KS_FAMILY_4));
+  EXPECT_FALSE(bench.stock.take_any("pod-a", KS_FAMILY_4));
+  EXPECT_TRUE(bench.source.asked.empty());
+}
+
 TEST(SocketStock, AClosedPodsWaitersFailAndItsLateAnswersAreDropped) {
   Bench bench;
   const auto ticket = bench.wait();

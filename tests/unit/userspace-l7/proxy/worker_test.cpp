@@ -158,8 +158,16 @@ class WorkerTest : public testing::Test {
     bool has_certificates = true;
     bool is_ready = true;
     std::string without_certificate = {};  // this account only
+    bool has_left = false;     // A's pod
+    bool has_receiver = true;  // B's pod, as one of this worker
   };
   void apply(const Shape& shape) {
+    configure(shape);
+    std::promise<void> taken;
+    ASSERT_TRUE(worker_->apply(config_, [&] { taken.set_value(); }));
+    taken.get_future().wait();
+  }
+  void configure(const Shape& shape) {
     auto runtime = std::make_shared<config::RuntimeConfig>();
     runtime->generation = ++generation_;
     runtime->trust_domain = "cluster.local";
@@ -177,9 +185,17 @@ class WorkerTest : public testing::Test {
     std::vector<Error> findings;
     config_ = make_serving_config(std::move(runtime), config_.get(), findings);
     ASSERT_TRUE(findings.empty());
-    std::promise<void> taken;
-    ASSERT_TRUE(worker_->apply(config_, [&] { taken.set_value(); }));
-    taken.get_future().wait();
+  }
+  // The worker's loop stands still, deaf to sockets, until the result is let go.
+  std::unique_ptr<std::promise<void>> stop_loop() {
+    auto gate = std::make_unique<std::promise<void>>();
+    std::promise<void> stopped;
+    EXPECT_TRUE(worker_->apply(config_, [&stopped, go_on = gate->get_future().share()] {
+      stopped.set_value();
+      go_on.wait();
+    }));
+    stopped.get_future().wait();
+    return gate;
   }
   static config::LocalPod make_pod(const char* uid, const char* name, uint64_t cookie,
                                    uint32_t slot) {
@@ -210,6 +226,7 @@ class WorkerTest : public testing::Test {
     runtime.workloads[pod.addresses[0]] = std::make_shared<const config::Workload>(
         config::Workload{"shop/" + pod.name, pod.identity, "node-1", shape.is_ready});
     const std::string uid = pod.uid;
+    if ((uid == "uid-a" && shape.has_left) || (uid == "uid-b" && !shape.has_receiver)) return;
     runtime.local_pods[uid] = std::make_shared<const config::LocalPod>(std::move(pod));
   }
 
@@ -370,6 +387,37 @@ TEST_F(WorkerTest, AnUnrelatedConfigurationCutsNothing) {
   apply({});
   say(client, "still here");
   EXPECT_EQ(hear(server, 10), "still here");
+}
+
+// The bug: 1 of 2429 requests on new connections ended in a reset at an uninstall.
+TEST_F(WorkerTest, WhatWasAcceptedIsCarriedThoughItsPodLeavesMeanwhile) {
+  apply({.has_receiver = false});
+  const Fd client = dial();
+  // Connected to a listener from which nobody accepts yet.
+  ASSERT_TRUE(test::wait_until([&] { return worker_->stats().handshakes_total.value() == 1; }));
+  apply({.has_left = true});
+  const Fd server = accept_app();
+  say(client, "late");
+  EXPECT_EQ(hear(server, 4), "late");
+  EXPECT_EQ(worker_->stats().handshakes_total.value(), 2u) << "its connection is not replaced";
+  EXPECT_EQ(worker_->stats().count_of(Reason::pod_unknown), 0u);
+}
+
+TEST_F(WorkerTest, WhatWaitsInTheBacklogWhenItsPodLeavesIsCarried) {
+  apply({});
+  const Fd first = dial();
+  const Fd first_server = accept_app();
+  auto gate = stop_loop();
+  const Fd client = dial();
+  configure({.has_left = true});
+  std::promise<void> taken;
+  ASSERT_TRUE(worker_->apply(config_, [&] { taken.set_value(); }));
+  gate->set_value();
+  taken.get_future().wait();
+  const Fd server = accept_app();
+  say(client, "late");
+  EXPECT_EQ(hear(server, 4), "late");
+  EXPECT_EQ(worker_->stats().count_of(Reason::pod_unknown), 0u);
 }
 
 TEST_F(WorkerTest, RefusesWhatTheKernelDoesNotVouchFor) {

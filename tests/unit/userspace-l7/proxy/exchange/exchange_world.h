@@ -98,6 +98,7 @@ class ExchangeWorld {
   Rng rng{1};
   FakeConnector connector;
   UpstreamPool upstreams{connector, blocks, alarms, clock};
+  PodsInUse pods{[](const config::LocalPod&) {}};
   std::shared_ptr<const SocketFacts> facts;
   config::RuntimeConfig runtime;
   ConfigLease config;

@@ -118,6 +118,7 @@ struct Bench {
   Rng rng{1};
   MeshConnector connector{services};
   UpstreamPool upstreams{connector, blocks, alarms, clock};
+  PodsInUse pods{[](const config::LocalPod&) {}};
   const Services services = services_of(*this, connections);
   Fd listener;
   Target target;
