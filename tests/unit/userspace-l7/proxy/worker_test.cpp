@@ -158,8 +158,8 @@ class WorkerTest : public testing::Test {
     bool has_certificates = true;
     bool is_ready = true;
     std::string without_certificate = {};  // this account only
-    bool has_left = false;     // A's pod
-    bool has_receiver = true;  // B's pod, as one of this worker
+    bool has_left = false;                 // A's pod
+    bool has_receiver = true;              // B's pod, as one of this worker
   };
   void apply(const Shape& shape) {
     configure(shape);
