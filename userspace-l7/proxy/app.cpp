@@ -20,6 +20,9 @@ class App::WorkerDrain final : public Drained {
         [app = &app_, on_idle = std::move(on_idle)] { app->post_here(on_idle); });
     if (!posted) app_.count(Reason::mailbox_full);
   }
+  void last_call() override {
+    if (!worker_.last_call()) app_.count(Reason::mailbox_full);
+  }
   void reset_all() override {
     if (!worker_.reset_all()) app_.count(Reason::mailbox_full);
   }

@@ -64,6 +64,8 @@ class Connection : public hbone::Runnable {
   virtual void rejudge(const ServingConfig&) {}
   // The process is about to end: finish what is under way, begin nothing new.
   virtual void drain() {}
+  // The drain's deadline is near: end where nobody waits for anything.
+  virtual void last_call() {}
 
  protected:
   // Precondition: services.config is not null.

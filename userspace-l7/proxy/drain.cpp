@@ -1,5 +1,9 @@
 #include "proxy/drain.h"
 
+#include <algorithm>
+
+#include "base/limits.h"
+
 namespace keelson::proxy {
 
 Drain::Drain(std::vector<Drained*> drained, hbone::Alarms& alarms, std::chrono::seconds deadline,
@@ -7,14 +11,20 @@ Drain::Drain(std::vector<Drained*> drained, hbone::Alarms& alarms, std::chrono::
     : drained_(std::move(drained)),
       deadline_(deadline),
       on_finished_(std::move(on_finished)),
-      alarm_(alarms.make([this] { force(); })) {}
+      alarm_(alarms.make([this] { force(); })),
+      last_call_(alarms.make([this] { call_last(); })) {}
 
 void Drain::request() {
   if (has_begun_) return force();
   has_begun_ = true;
   busy_ = drained_.size();
   alarm_->start(deadline_);
+  last_call_->start(std::max(deadline_ - kDrainLastCall, std::chrono::seconds(0)));
   for (Drained* each : drained_) each->begin_drain([this] { on_idle(); });
+}
+
+void Drain::call_last() {
+  for (Drained* each : drained_) each->last_call();
 }
 
 void Drain::force() {
@@ -26,6 +36,7 @@ void Drain::force() {
 void Drain::on_idle() {
   if (--busy_ > 0) return;
   alarm_->stop();
+  last_call_->stop();
   on_finished_();
 }
 

@@ -52,6 +52,12 @@ bool Worker::begin_drain(std::function<void()> on_idle) {
   });
 }
 
+bool Worker::last_call() {
+  return loop_.post([this] {
+    if (core_ != nullptr) core_->last_call();
+  });
+}
+
 bool Worker::reset_all() {
   return loop_.post([this] {
     if (core_ != nullptr) core_->reset_all();

@@ -30,6 +30,7 @@ class Worker {
   [[nodiscard]] bool set_facts(std::shared_ptr<const SocketFacts> facts);
   [[nodiscard]] bool apply(ConfigLease config, std::function<void()> on_taken);
   [[nodiscard]] bool begin_drain(std::function<void()> on_idle);
+  [[nodiscard]] bool last_call();
   [[nodiscard]] bool reset_all();
 
   const Stats& stats() const noexcept { return stats_; }

@@ -4,6 +4,8 @@
 
 #include <random>
 
+#include "base/limits.h"
+
 namespace keelson::proxy {
 
 WorkerCore::WorkerCore(const Parts& parts)
@@ -177,6 +179,17 @@ void WorkerCore::begin_drain(std::function<void()> on_idle) {
   check_idle();
 }
 
+void WorkerCore::last_call() {
+  for (const auto& [key, connection] : connections_) connection->last_call();
+  end_kept();
+}
+
+// Destroying them would reset what they have just carried.
+void WorkerCore::end_kept() {
+  upstreams_.drain([this] { check_idle(); });
+  tunnels_.drain([this] { check_idle(); });
+}
+
 void WorkerCore::reset_all() {
   for (const auto& [key, connection] : connections_) connection->cut(Reason::drain_deadline);
   for (const auto& [key, server] : servers_) server->abort(Reason::drain_deadline);
@@ -184,6 +197,13 @@ void WorkerCore::reset_all() {
 
 void WorkerCore::check_idle() {
   if (!is_draining_ || !on_idle_ || !connections_.empty() || !servers_.empty()) return;
+  if (!end_patience_) {
+    end_patience_ = alarms_.make([this] { check_idle(); });
+    end_patience_->start(kDrainEndTime);
+    end_kept();
+  }
+  const bool is_ended = upstreams_.is_empty() && tunnels_.is_empty();
+  if (!is_ended && end_patience_->is_running()) return;
   const auto tell = std::exchange(on_idle_, nullptr);
   tell();
 }

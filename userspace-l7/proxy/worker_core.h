@@ -46,8 +46,12 @@ class WorkerCore final : private Registry, private InboundServer::Owner {
     listeners_.refresh();
   }
   void apply(ConfigLease config);
-  // Stops accepting, drains the HBONE servers; `on_idle` once, when no connection is left.
+  // Stops accepting, drains the HBONE servers; `on_idle` once, when no connection is left and what
+  // was kept for requests has ended in order.
   void begin_drain(std::function<void()> on_idle);
+  // The deadline is near: HTTP ends between two requests, on both sides. Opaque TCP goes on, since
+  // nobody knows when it is quiet.
+  void last_call();
   void reset_all();
 
  private:
@@ -63,6 +67,7 @@ class WorkerCore final : private Registry, private InboundServer::Owner {
   void log_refusal(const config::LocalPod* pod, ks_role role, const io::Socket& socket,
                    const Error& why);
   void on_trouble(const Error& why);
+  void end_kept();
   void check_idle();
 
   void remove(Connection& connection) noexcept override;
@@ -91,6 +96,7 @@ class WorkerCore final : private Registry, private InboundServer::Owner {
   std::unordered_map<Connection*, std::unique_ptr<Connection>> connections_;
   Listeners listeners_;
   std::function<void()> on_idle_;
+  std::unique_ptr<hbone::Alarm> end_patience_;  // for what was kept, once nothing else is left
   bool is_draining_ = false;
 };
 

@@ -88,6 +88,11 @@ inline constexpr unsigned kUnsettledTriesMax = 50;
 inline constexpr std::chrono::milliseconds kHttpStallTime{300000};
 // Proxy: how long a client may take to read a last answer and end its side. Longer: reset.
 inline constexpr std::chrono::milliseconds kHttpLingerTime{5000};
+// Proxy: for so long before a drain's deadline HTTP connections end where they are quiet, so that
+// none is left to be reset (a client gets kHttpLingerTime to end its side).
+inline constexpr std::chrono::seconds kDrainLastCall{5};
+// Proxy: at the end of a drain, how long kept connections and tunnels may take to end in order.
+inline constexpr std::chrono::milliseconds kDrainEndTime{2000};
 // Proxy: HTTP connections kept for one pod and endpoint, and in all for one worker. More: closed,
 // which costs a port of the pod for a minute (TIME_WAIT), and from some 10,000 of those on each
 // connect(2) searches for milliseconds: so many are kept that this takes an unusual load.

@@ -83,7 +83,7 @@ HttpConnection::Step HttpConnection::begin_exchange() {
 
 HttpConnection::Awaited HttpConnection::awaited() const noexcept {
   if (!stream_.codec().is_idle()) return Awaited::kRestOfHead;
-  if (!has_pod_left_) return Awaited::kNextRequest;
+  if (!is_to_end_) return Awaited::kNextRequest;
   return has_asked_ ? Awaited::kNothing : Awaited::kFirstRequest;
 }
 
@@ -246,11 +246,7 @@ void HttpConnection::refuse(const Error& why) noexcept {
 void HttpConnection::rejudge(const ServingConfig& config) {
   // Its pod has left the mesh: what is under way goes on, but nobody dials for the next request any
   // more. The application connects again, past this proxy.
-  if (!config.pod(origin_.pod->uid)) {
-    has_pod_left_ = true;
-    drain();
-    wake();
-  }
+  if (!config.pod(origin_.pod->uid)) last_call();
   if (!exchange_) return;
   const auto denied = exchange_->policy_that_denies(config);
   // A receiver that left keeps what was established.
@@ -259,6 +255,12 @@ void HttpConnection::rejudge(const ServingConfig& config) {
 
 void HttpConnection::drain() {
   stream_.codec().close_after_answer();
+}
+
+void HttpConnection::last_call() {
+  if (std::exchange(is_to_end_, true)) return;
+  drain();
+  wake();
 }
 
 }  // namespace keelson::proxy

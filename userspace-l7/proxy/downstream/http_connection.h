@@ -29,8 +29,9 @@ class HttpConnection final : public Connection {
   ~HttpConnection() override;
 
   void rejudge(const ServingConfig& config) override;
-  // Answers say `connection: close` from now on; an idle connection stays until the deadline.
+  // Answers say `connection: close` from now on; an idle connection stays until the last call.
   void drain() override;
+  void last_call() override;
 
  private:
   enum class Step : uint8_t { kAgain, kWait, kGone };  // kGone: this is destroyed
@@ -69,7 +70,7 @@ class HttpConnection final : public Connection {
   Awaited awaited_ = Awaited::kNothing;  // what patience_ was started for
   bool has_asked_ = false;               // the client, once
   bool has_looked_ = false;              // for what the loop has not told, since then
-  bool has_pod_left_ = false;
+  bool is_to_end_ = false;               // between two requests
   bool is_closing_ = false;
   bool is_lingering_ = false;
 };

@@ -46,10 +46,11 @@ struct Pool::Entry final : ClientConnection::Owner {
     pool.arrivals_.push_back(key);
     pool.wake();
   }
-  void on_established(ClientConnection&) override {
+  void on_established(ClientConnection& connection) override {
     handshaking = nullptr;
     pool.totals_.opened++;
     pool.assign_waiters(*this);
+    if (pool.on_empty_) connection.retire();
   }
   void on_room(ClientConnection&) override { pool.assign_waiters(*this); }
   void on_finished(ClientConnection& connection, const Error* why) override {
@@ -231,6 +232,11 @@ void Pool::retire(const Predicate& concerns) {
       for (const auto& connection : entry->connections) connection->retire();
 }
 
+void Pool::drain(std::function<void()> on_empty) {
+  on_empty_ = std::move(on_empty);
+  retire([](const PoolKey&) { return true; });
+}
+
 void Pool::abort(const Predicate& concerns, Reason why) {
   for (const auto& [key, entry] : entries_) {
     if (!concerns(key)) continue;
@@ -252,6 +258,7 @@ void Pool::tidy(const PoolKey& key) {
   const Entry& entry = *found->second;
   if (entry.waiters.empty() && entry.connections.empty() && !entry.attempt && !entry.arrival)
     entries_.erase(found);
+  if (entries_.empty() && on_empty_) on_empty_();
 }
 
 PoolCounts Pool::counts() const noexcept {

@@ -82,9 +82,14 @@ class Pool final : private Runnable {
                                         OnTunnel on_tunnel);
   // Configuration or identity changed: these connections take no new tunnels, open ones finish.
   void retire(const Predicate& concerns);
+  // The process is about to end: a connection ends in order as soon as it has no tunnel. Requests
+  // are still served, by new ones. `on_empty`: each time that none is left, from a turn.
+  void drain(std::function<void()> on_empty);
   // These end now: tunnels and waiters fail with `why`.
   void abort(const Predicate& concerns, Reason why);
 
+  // No connection, no dial, nobody who waits.
+  bool is_empty() const noexcept { return entries_.empty(); }
   PoolCounts counts() const noexcept;
   size_t connections_of(uint64_t source_pod) const noexcept;  // dials included
 
@@ -118,7 +123,8 @@ class Pool final : private Runnable {
   std::vector<PoolKey> arrivals_;                     // dials that ended since the last turn
   std::deque<std::pair<WaiterPtr, Error>> failures_;  // to be told in the next turn
   const std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);
-  PoolCounts totals_;  // what only grows
+  std::function<void()> on_empty_;  // set: drained
+  PoolCounts totals_;               // what only grows
 };
 
 }  // namespace keelson::hbone

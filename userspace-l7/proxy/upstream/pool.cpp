@@ -134,7 +134,7 @@ void UpstreamPool::give_back(std::unique_ptr<UpstreamConnection> connection) {
 }
 
 bool UpstreamPool::may_keep(const UpstreamConnection& connection) const {
-  return connection.stream->codec().is_reusable() && !connection.is_retiring();
+  return connection.stream->codec().is_reusable() && !connection.is_retiring() && !on_empty_;
 }
 
 std::unique_ptr<UpstreamConnection> UpstreamPool::unshelve(Kept::iterator kept) {
@@ -175,6 +175,11 @@ void UpstreamPool::retire(const Predicate& concerns) {
   }
 }
 
+void UpstreamPool::drain(std::function<void()> on_empty) {
+  on_empty_ = std::move(on_empty);
+  retire([](const UpstreamKey&) { return true; });
+}
+
 void UpstreamPool::sweep() {
   const MonotonicTime now = clock_.now();
   std::erase_if(ending_, [now](const auto& connection) {
@@ -190,6 +195,7 @@ void UpstreamPool::sweep() {
       end(unshelve(kept));
   }
   if (!idle_.empty() || !ending_.empty()) sweep_->start(kUpstreamSweepTime);
+  if (is_empty() && on_empty_) on_empty_();
 }
 
 // ---- counting ---------------------------------------------------------------------------------

@@ -97,6 +97,11 @@ class UpstreamPool final {
   // Idle ones of these end now, lent ones when they are given back.
   void retire(const Predicate& concerns);
 
+  // The process is about to end: retires all, and what is opened from now on serves one request.
+  // `on_empty`: each time that no connection is left.
+  void drain(std::function<void()> on_empty);
+  bool is_empty() const noexcept { return registered_.empty() && totals_.connecting == 0; }
+
   // Requests under way and connections being made, of this worker.
   size_t in_use(const Endpoint& endpoint) const noexcept;
   UpstreamCounts counts() const noexcept;
@@ -129,7 +134,8 @@ class UpstreamPool final {
   std::list<UpstreamConnection*> registered_;  // all, wherever they are
   std::map<UpstreamKey, Shelf> shelves_;       // of idle_
   Kept idle_;
-  Kept ending_;  // our end is sent, the peer's is awaited
+  Kept ending_;                     // our end is sent, the peer's is awaited
+  std::function<void()> on_empty_;  // set: drained
   UpstreamCounts totals_;
 };
 

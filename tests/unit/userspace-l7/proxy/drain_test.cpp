@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/limits.h"
 #include "fake_alarms.h"
 
 namespace keelson::proxy {
@@ -13,9 +14,11 @@ struct FakeDrained final : Drained {
     idle = std::move(on_idle);
     if (is_idle_at_once) idle();
   }
+  void last_call() override { calls++; }
   void reset_all() override { resets++; }
 
   int begun = 0;
+  int calls = 0;
   int resets = 0;
   bool is_idle_at_once = false;
   std::function<void()> idle;
@@ -56,6 +59,29 @@ TEST(Drain, ResetsAtTheDeadlineAndStillWaitsForTheEnd) {
   EXPECT_EQ(bench.finished, 0);
   bench.second.idle();
   EXPECT_EQ(bench.finished, 1);
+}
+
+TEST(Drain, CallsLastShortlyBeforeTheDeadline) {
+  Bench bench;
+  bench.drain.request();
+  bench.alarms.advance(std::chrono::seconds(25) - kDrainLastCall - std::chrono::milliseconds(1));
+  EXPECT_EQ(bench.first.calls, 0);
+  bench.alarms.advance(std::chrono::milliseconds(1));
+  EXPECT_EQ(bench.first.calls + bench.second.calls, 2);
+  EXPECT_EQ(bench.first.resets, 0);
+  bench.alarms.advance(kDrainLastCall);
+  EXPECT_EQ(bench.first.resets + bench.second.resets, 2);
+  EXPECT_EQ(bench.first.calls, 1);
+}
+
+TEST(Drain, CallsLastAtOnceWhenTheTimeIsShort) {
+  FakeDrained drained;
+  FakeAlarms alarms;
+  Drain drain{{&drained}, alarms, std::chrono::seconds(1), [] {}};
+  drain.request();
+  alarms.advance(std::chrono::milliseconds(0));
+  EXPECT_EQ(drained.calls, 1);
+  EXPECT_EQ(drained.resets, 0);
 }
 
 TEST(Drain, ASecondRequestDoesNotWaitForTheDeadline) {

@@ -147,6 +147,35 @@ TEST_F(HttpConnectionTest, SaysCloseInTheNextAnswerOfADrain) {
   EXPECT_TRUE(world.answers->is_ended);
 }
 
+TEST_F(HttpConnectionTest, StaysIdleInADrainUntilTheLastCallAndThenEndsInOrder) {
+  world.get("/none");
+  world.received();
+  world.connection->drain();
+  world.run();
+  EXPECT_FALSE(world.answers->is_ended);
+  world.connection->last_call();
+  world.run();
+  EXPECT_TRUE(world.answers->is_ended);
+  world.end_client();
+  world.run();
+  EXPECT_TRUE(world.is_over());
+  EXPECT_FALSE(world.is_reset());
+}
+
+TEST_F(HttpConnectionTest, WhatIsUnderWayAtTheLastCallIsAnsweredAndThenItEnds) {
+  world.get("/known");
+  Server& server = world.accept();
+  server.say("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nha");
+  world.received();
+  world.connection->last_call();
+  world.run();
+  EXPECT_FALSE(world.answers->is_ended);
+  server.say("lf");
+  EXPECT_TRUE(world.received().ends_with("lf"));
+  EXPECT_TRUE(world.answers->is_ended) << "though that answer could not say so any more";
+  EXPECT_FALSE(world.is_reset());
+}
+
 // Its next request would find no socket: nobody dials for a pod that is not in the mesh.
 TEST_F(HttpConnectionTest, EndsInOrderWhenItsPodHasLeftTheMesh) {
   world.get("/none");

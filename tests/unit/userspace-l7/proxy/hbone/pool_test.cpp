@@ -260,6 +260,45 @@ TEST_F(HbonePool, RetireDuringTheHandshakeGivesWaitersAnotherConnection) {
   EXPECT_EQ(granted(), 1u);
 }
 
+TEST_F(HbonePool, ADrainEndsEachConnectionInOrderAfterItsLastTunnel) {
+  int empty = 0;
+  ASSERT_TRUE(open(key()));
+  auto& used = dialer.succeed(0);
+  world.run();
+  ASSERT_TRUE(open(key(1, "10.0.0.9")));
+  auto& idle = dialer.succeed(1);
+  world.run();
+  ASSERT_EQ(granted(), 2u);
+  answers.pop_back();
+  world.run();
+  pool->drain([&] { empty++; });
+  world.run();
+  EXPECT_TRUE(idle.is_finished);
+  EXPECT_FALSE(idle.why.has_value()) << idle.why->message();
+  EXPECT_FALSE(used.is_finished);
+  EXPECT_EQ(empty, 0);
+  answers.clear();
+  world.run();
+  EXPECT_TRUE(used.is_finished);
+  EXPECT_FALSE(used.why.has_value()) << used.why->message();
+  EXPECT_TRUE(pool->is_empty());
+  EXPECT_EQ(empty, 1);
+}
+
+TEST_F(HbonePool, ADrainedOneStillServesAndThenEnds) {
+  int empty = 0;
+  pool->drain([&] { empty++; });
+  ASSERT_TRUE(open(key()));
+  auto& server = dialer.succeed(0);
+  world.run();
+  ASSERT_EQ(granted(), 1u);
+  EXPECT_FALSE(server.is_finished);
+  answers.clear();
+  world.run();
+  EXPECT_TRUE(server.is_finished);
+  EXPECT_EQ(empty, 1);
+}
+
 TEST_F(HbonePool, AbortCutsTunnelsWaitersAndDials) {
   ASSERT_TRUE(open(key()));
   dialer.succeed(0);

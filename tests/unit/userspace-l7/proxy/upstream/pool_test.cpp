@@ -310,6 +310,34 @@ TEST(UpstreamPool, RetiresIdleOnesNowAndLentOnesWhenTheyComeBack) {
   EXPECT_NE(bench.pool.take_idle(other), nullptr);
 }
 
+TEST(UpstreamPool, ADrainKeepsNothingAndTellsWhenTheLastHasEnded) {
+  Bench bench;
+  int empty = 0;
+  const Server& idle = bench.keep();
+  Target other = bench.target;
+  other.destination.port++;
+  auto lent = bench.connect(other);
+  const Server& busy = bench.last();
+  bench.exchange(*lent, busy);
+  bench.pool.drain([&] { empty++; });
+  EXPECT_TRUE(is_ended_in_order(idle));
+  EXPECT_FALSE(busy.requests->is_ended);
+  bench.pool.give_back(std::move(lent));
+  EXPECT_TRUE(is_ended_in_order(busy));
+  EXPECT_FALSE(bench.pool.is_empty()) << "their ends are awaited";
+  idle.end();
+  idle.announce();
+  bench.alarms.ring_within(std::chrono::milliseconds(0));
+  EXPECT_EQ(empty, 0);
+  busy.end();
+  busy.announce();
+  bench.alarms.ring_within(std::chrono::milliseconds(0));
+  EXPECT_EQ(empty, 1);
+  EXPECT_TRUE(bench.pool.is_empty());
+  const Server& late = bench.keep();
+  EXPECT_TRUE(is_ended_in_order(late)) << "also what is opened afterwards";
+}
+
 TEST(UpstreamPool, LendsNothingWhoseCarrierIsAboutToEnd) {
   Bench bench;
   Server& server = bench.keep();
