@@ -194,6 +194,7 @@ Json objects_json(const model::Snapshot& snapshot) {
           {"authorization_policies", snapshot.authorization_policies.size()},
           {"peer_authentications", snapshot.peer_authentications.size()},
           {"http_routes", snapshot.http_routes.size()},
+          {"reference_grants", snapshot.reference_grants.size()},
           {"node_states", snapshot.node_states.size()}};
 }
 

@@ -10,11 +10,11 @@
 //                outcomes:[{reason, count}]},
 //                pods:{local, meshed, ready, refused}, workloads:[{pod, state, reason, detail}],
 //                objects:{namespaces, pods, services, endpoint_slices, authorization_policies,
-//                peer_authentications, http_routes, node_states}, connections:[{reason, count}],
-//                refusals:[{reason, count}], edges_known, edges:[{from, to,
-//                paths:[direct|mtls|proxy| plain], allowed, denied, reason, first_seen,
-//                last_seen}], events_lost, findings:[{severity, reason, file, line, object,
-//                message, fix}]}; edges: the kEdgesShownMax that were seen last
+//                peer_authentications, http_routes, reference_grants, node_states},
+//                connections:[{reason, count}], refusals:[{reason, count}], edges_known,
+//                edges:[{from, to, paths:[direct|mtls|proxy| plain], allowed, denied, reason,
+//                first_seen, last_seen}], events_lost, findings:[{severity, reason, file, line,
+//                object, message, fix}]}; edges: the kEdgesShownMax that were seen last
 // /v1/config/workloads {generation, workloads:[{namespace, name, node, local, service_account,
 //                identity, addresses, ready, state, reason, detail, mode, policies:[name], slot,
 //                netns_cookie, capture_ports}]}

@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "compile/reference_grant.h"
 #include "compile/service.h"
 
 namespace keelson::compile {
@@ -130,12 +131,36 @@ std::set<uint16_t> ports_of(RouteUnit& unit, RouteVerdict& verdict, const model:
 struct BackendProblem {
   std::string reason;  // of the condition ResolvedRefs; empty: there is no problem
   std::string message;
+  Reason code = Reason::dangling_reference;
+  std::string fix = "mend the backendRef, or give it weight 0";
 };
 
-// Why requests cannot be sent there. Readiness of endpoints is the proxy's matter.
-BackendProblem backend_problem(const model::RouteBackendRef& ref, const model::Service* service) {
+bool needs_grant(const ServiceName& parent, const HttpRoute& route,
+                 const model::RouteBackendRef& ref) {
+  return ref.kind == "Service" && ref.ns != route.meta.key.ns &&
+         ServiceName(ref.ns, ref.name) != parent;
+}
+
+std::shared_ptr<const model::ReferenceGrant> grant_for(const model::Snapshot& snapshot,
+                                                       const HttpRoute& route,
+                                                       const model::RouteBackendRef& ref) {
+  return find_grant(snapshot, route.meta.key.ns, ref.ns, ref.name);
+}
+
+// Why requests cannot be sent there. Readiness of endpoints is the proxy's matter. Without a grant
+// nothing is said of what the other namespace has.
+BackendProblem backend_problem(const model::Snapshot& snapshot, const ServiceName& parent,
+                               const HttpRoute& route, const model::RouteBackendRef& ref) {
   if (ref.kind != "Service") return {"InvalidKind", "kind " + ref.kind + " cannot be a backend"};
   const std::string name = "Service " + ref.ns + "/" + ref.name;
+  if (needs_grant(parent, route, ref) && grant_for(snapshot, route, ref) == nullptr)
+    return {"RefNotPermitted",
+            "no ReferenceGrant in namespace " + ref.ns + " lets HTTPRoutes of namespace " +
+                route.meta.key.ns + " use " + name,
+            Reason::reference_not_permitted,
+            "have one made there: from HTTPRoute of namespace " + route.meta.key.ns +
+                ", to Service " + ref.name};
+  const auto service = find_service(snapshot, ref.ns, ref.name);
   if (service == nullptr) return {"BackendNotFound", "there is no " + name};
   if (service->external_name)
     return {"BackendNotFound", name + " is an ExternalName, which has no endpoints"};
@@ -146,33 +171,32 @@ BackendProblem backend_problem(const model::RouteBackendRef& ref, const model::S
 
 // An invalid backend keeps its weight: its share of the requests is answered 500.
 config::RouteBackend compile_backend(RouteUnit& unit, const model::Snapshot& snapshot,
-                                     const HttpRoute& route, const model::RouteBackendRef& ref) {
+                                     const ServiceName& parent, const HttpRoute& route,
+                                     const model::RouteBackendRef& ref) {
   config::RouteBackend backend;
   backend.weight = ref.weight;
   backend.name = ref.ns + "/" + ref.name + ":" + std::to_string(ref.port);
   backend.request_headers = ref.request_headers;
   backend.response_headers = ref.response_headers;
-  const auto service = find_service(snapshot, ref.ns, ref.name);
-  const BackendProblem problem = backend_problem(ref, service.get());
+  const BackendProblem problem = backend_problem(snapshot, parent, route, ref);
   backend.is_valid = problem.reason.empty();
   if (backend.is_valid)
-    backend.service = service_ids(*service, ref.port);
+    backend.service = service_ids(*find_service(snapshot, ref.ns, ref.name), ref.port);
   else
     report(unit, route, ref.line,
-           {Reason::dangling_reference,
-            problem.message + ": its share of the requests is answered 500",
-            "mend the backendRef, or give it weight 0"});
+           {problem.code, problem.message + ": its share of the requests is answered 500",
+            problem.fix});
   return backend;
 }
 
 // The first problem gives the reason, all of them the message.
-RouteCondition resolve_references(const model::Snapshot& snapshot, const HttpRoute& route) {
+RouteCondition resolve_references(const model::Snapshot& snapshot, const ServiceName& parent,
+                                  const HttpRoute& route) {
   RouteCondition resolved{true, "ResolvedRefs", ""};
   std::set<std::string> said;
   for (const HttpRouteRule& rule : route.rules)
     for (const auto& ref : rule.backends) {
-      const auto service = find_service(snapshot, ref.ns, ref.name);
-      const BackendProblem problem = backend_problem(ref, service.get());
+      const BackendProblem problem = backend_problem(snapshot, parent, route, ref);
       if (problem.reason.empty() || !said.insert(problem.message).second) continue;
       if (std::exchange(resolved.is_true, false)) resolved.reason = problem.reason;
       if (!resolved.message.empty()) resolved.message += "; ";
@@ -182,7 +206,7 @@ RouteCondition resolve_references(const model::Snapshot& snapshot, const HttpRou
 }
 
 config::RouteRule compile_rule(RouteUnit& unit, const model::Snapshot& snapshot,
-                               const HttpRoute& route, size_t index) {
+                               const ServiceName& parent, const HttpRoute& route, size_t index) {
   const HttpRouteRule& from = route.rules[index];
   config::RouteRule rule;
   rule.name = route.meta.key.ns + "/" + route.meta.key.name + "#" +
@@ -194,7 +218,7 @@ config::RouteRule compile_rule(RouteUnit& unit, const model::Snapshot& snapshot,
   rule.request_timeout = from.request_timeout;
   rule.backend_timeout = from.backend_timeout;
   for (const auto& ref : from.backends)
-    rule.backends.push_back(compile_backend(unit, snapshot, route, ref));
+    rule.backends.push_back(compile_backend(unit, snapshot, parent, route, ref));
   return rule;
 }
 
@@ -211,6 +235,7 @@ auto rank_of(const config::RequestMatch& match, const HttpRoute& route) {
 
 std::shared_ptr<const config::RouteSet> compile_set(RouteUnit& unit,
                                                     const model::Snapshot& snapshot,
+                                                    const ServiceName& parent,
                                                     const std::vector<const HttpRoute*>& routes) {
   struct Ranked {
     decltype(rank_of({}, {})) rank;
@@ -221,7 +246,7 @@ std::shared_ptr<const config::RouteSet> compile_set(RouteUnit& unit,
   for (const HttpRoute* route : routes)
     for (size_t i = 0; i < route->rules.size(); ++i) {
       const auto index = static_cast<uint32_t>(set->rules.size());
-      set->rules.push_back(compile_rule(unit, snapshot, *route, i));
+      set->rules.push_back(compile_rule(unit, snapshot, parent, *route, i));
       for (const auto& match : route->rules[i].matches)
         ranked.push_back({rank_of(match, *route), {match, index}});
     }
@@ -250,8 +275,10 @@ std::vector<std::shared_ptr<const void>> route_inputs(const model::Snapshot& sna
   for (const auto& route : routes) {
     inputs.push_back(route);
     for (const auto& rule : route->rules)
-      for (const auto& ref : rule.backends)
+      for (const auto& ref : rule.backends) {
         inputs.push_back(find_service(snapshot, ref.ns, ref.name));  // null: does not exist
+        if (needs_grant(parent, *route, ref)) inputs.push_back(grant_for(snapshot, *route, ref));
+      }
   }
   return inputs;
 }
@@ -265,7 +292,7 @@ RouteUnit compile_routes(const model::Snapshot& snapshot, const ServiceName& par
   // By port, then by client namespace; a producer's, "": every client.
   std::map<uint16_t, std::map<std::string, std::vector<const HttpRoute*>>> groups;
   for (const auto& route : routes) {
-    const RouteCondition resolved = resolve_references(snapshot, *route);
+    const RouteCondition resolved = resolve_references(snapshot, parent, *route);
     std::set<uint16_t> ports;
     for (size_t i = 0; i < route->parents.size(); ++i) {
       if (route->parents[i].ns != parent.first || route->parents[i].name != parent.second) continue;
@@ -288,7 +315,7 @@ RouteUnit compile_routes(const model::Snapshot& snapshot, const ServiceName& par
     auto compiled = std::make_shared<config::ServiceRoutes>();
     for (const auto& [client, members] : by_client) {
       auto& set = sets[members];  // ports with the same routes share it
-      if (set == nullptr) set = compile_set(unit, snapshot, members);
+      if (set == nullptr) set = compile_set(unit, snapshot, parent, members);
       (client.empty() ? compiled->producer : compiled->consumer[client]) = set;
     }
     unit.ports.emplace(port, std::move(compiled));

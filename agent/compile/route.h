@@ -2,6 +2,9 @@
 // Pure, any thread. One unit is one Service, or the name of one that does not exist: its routes
 // are only reported. Endpoints are no part of it: backends are named by service ids.
 //
+// A backend in another namespace than the route's is valid if a ReferenceGrant there permits it, or
+// if it is the Service that the client dialled: a consumer route may send its requests on to that.
+//
 // Precedence over all rules of all routes of one group (Gateway API, HTTPRouteRule.matches), each
 // match of a rule on its own: path Exact, then RegularExpression, then the longest PathPrefix; then
 // a method; then most headers; then most query parameters; then the oldest route (one without

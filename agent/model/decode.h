@@ -1,8 +1,8 @@
 // decode: the text of one file -> typed objects. Core kinds ignore fields they do not know; policy
-// and route kinds (AuthorizationPolicy, PeerAuthentication, HTTPRoute, NodeState) refuse the object
-// for one, because a misspelt field would weaken it silently. A bad object is still named, so that
-// the store can keep its last good version, and a bad policy brings the object that stands in for
-// it (`fallback`), which denies. Pure, any thread.
+// and route kinds (AuthorizationPolicy, PeerAuthentication, HTTPRoute, ReferenceGrant, NodeState)
+// refuse the object for one, because a misspelt field would weaken it silently. A bad object is
+// still named, so that the store can keep its last good version, and a bad policy brings the object
+// that stands in for it (`fallback`), which denies. Pure, any thread.
 #pragma once
 
 #include <memory>
@@ -21,10 +21,10 @@ namespace keelson::model {
 template <class T>
 using Shared = std::shared_ptr<const T>;
 
-using AnyObject =
-    std::variant<Shared<Namespace>, Shared<Node>, Shared<Pod>, Shared<Service>,
-                 Shared<EndpointSlice>, Shared<ServiceAccount>, Shared<AuthorizationPolicy>,
-                 Shared<PeerAuthentication>, Shared<HttpRoute>, Shared<NodeState>>;
+using AnyObject = std::variant<Shared<Namespace>, Shared<Node>, Shared<Pod>, Shared<Service>,
+                               Shared<EndpointSlice>, Shared<ServiceAccount>,
+                               Shared<AuthorizationPolicy>, Shared<PeerAuthentication>,
+                               Shared<HttpRoute>, Shared<ReferenceGrant>, Shared<NodeState>>;
 
 bool same_content(const AnyObject& a, const AnyObject& b);
 
@@ -39,7 +39,8 @@ struct DecodedObject {
   std::optional<AnyObject> fallback;
   bool unnamed = false;    // `key` has a made-up name
   int64_t generation = 0;  // of this version, also a bad one; see ObjectMeta
-  std::string text;  // policies and routes: the object as one line of JSON, for the last good copy
+  std::string
+      text;  // policies, routes and grants: the object as one line of JSON, for the last good copy
 };
 
 struct DecodedFile {

@@ -20,6 +20,7 @@ Shared<EndpointSlice> decode_endpoint_slice(FieldReader& root, ObjectMeta meta);
 Shared<AuthorizationPolicy> decode_authorization_policy(FieldReader& root, ObjectMeta meta);
 Shared<PeerAuthentication> decode_peer_authentication(FieldReader& root, ObjectMeta meta);
 Shared<HttpRoute> decode_http_route(FieldReader& root, ObjectMeta meta);
+Shared<ReferenceGrant> decode_reference_grant(FieldReader& root, ObjectMeta meta);
 Shared<NodeState> decode_node_state(FieldReader& root, ObjectMeta meta);
 
 // spec.selector of the Istio kinds. An unreadable one turns the context bad and reads as missing,

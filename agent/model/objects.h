@@ -31,6 +31,7 @@ enum class Kind : uint8_t {
   kAuthorizationPolicy,
   kPeerAuthentication,
   kHttpRoute,
+  kReferenceGrant,
   kNodeState,
 };
 std::string_view kind_name(Kind kind) noexcept;  // "AuthorizationPolicy"
@@ -247,6 +248,15 @@ struct HttpRoute {
   std::vector<RouteParent> parents;  // none: the route concerns no Service, and has no rules here
   std::vector<HttpRouteRule> rules;
   friend bool operator==(const HttpRoute&, const HttpRoute&) = default;
+};
+
+// Lets routes of other namespaces send requests to Services of its own. What it grants to other
+// kinds, or of other kinds, is not kept.
+struct ReferenceGrant {
+  ObjectMeta meta;
+  std::vector<std::string> route_namespaces;  // whose HTTPRoutes may name them as backends
+  std::vector<std::string> services;          // by name; "": every one
+  friend bool operator==(const ReferenceGrant&, const ReferenceGrant&) = default;
 };
 
 // ---- NodeState (keelson.dev/v1alpha1) ----------------------------------------------------------

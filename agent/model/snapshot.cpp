@@ -22,6 +22,8 @@ std::string_view kind_name(Kind kind) noexcept {
       return "PeerAuthentication";
     case Kind::kHttpRoute:
       return "HTTPRoute";
+    case Kind::kReferenceGrant:
+      return "ReferenceGrant";
     case Kind::kNodeState:
       return "NodeState";
   }

@@ -26,6 +26,7 @@ struct Snapshot {
   ObjectMap<AuthorizationPolicy> authorization_policies;
   ObjectMap<PeerAuthentication> peer_authentications;
   ObjectMap<HttpRoute> http_routes;
+  ObjectMap<ReferenceGrant> reference_grants;
   ObjectMap<NodeState> node_states;
 };
 

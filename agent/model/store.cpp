@@ -35,6 +35,8 @@ bool on_objects(Snapshot& snapshot, Kind kind, Act act) {
       return act(snapshot.peer_authentications);
     case Kind::kHttpRoute:
       return act(snapshot.http_routes);
+    case Kind::kReferenceGrant:
+      return act(snapshot.reference_grants);
     case Kind::kNodeState:
       return act(snapshot.node_states);
   }

@@ -15,6 +15,7 @@ func (s *server) loadPreset() {
 	for _, d := range []presetDefinition{
 		{"keelson.dev", "NodeState", "nodestates", "Cluster", "", []string{"v1alpha1"}},
 		{"gateway.networking.k8s.io", "HTTPRoute", "httproutes", "Namespaced", statusPart, []string{"v1", "v1beta1"}},
+		{"gateway.networking.k8s.io", "ReferenceGrant", "referencegrants", "Namespaced", "", []string{"v1", "v1beta1"}},
 		{"security.istio.io", "AuthorizationPolicy", "authorizationpolicies", "Namespaced", statusPart, []string{"v1", "v1beta1"}},
 		{"security.istio.io", "PeerAuthentication", "peerauthentications", "Namespaced", statusPart, []string{"v1", "v1beta1"}},
 	} {

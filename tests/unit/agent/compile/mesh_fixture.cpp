@@ -326,4 +326,47 @@ void RandomMesh::edit_peer_authentication() {
     if (pick(2)) policy.port_modes[port] = static_cast<model::MtlsMode>(pick(4));
 }
 
+void RandomMesh::edit_routes() {
+  if (pick(2))
+    edit_route();
+  else
+    edit_grant();
+  mesh_.snapshot.generation++;
+}
+
+// Of the Services' own namespace and of others, whose backends need a grant.
+void RandomMesh::edit_route() {
+  model::HttpRoute route;
+  const std::string name = "route-" + std::to_string(pick(2));
+  route.meta.key = {Kind::kHttpRoute, Texts{"shop", "evil", "web"}[pick(3)], name};
+  if (pick(4) == 0) {
+    mesh_.snapshot.http_routes.erase(route.meta.key);
+    return;
+  }
+  for (uint32_t n = 1 + pick(2); n > 0; n--)
+    route.parents.push_back({"shop", "svc-" + std::to_string(pick(3)), 0, "", 0});
+  auto& rule = route.rules.emplace_back();
+  rule.matches.emplace_back();
+  for (uint32_t n = pick(3); n > 0; n--) {
+    auto& backend = rule.backends.emplace_back();
+    backend.ns = pick(4) ? "shop" : "evil";
+    backend.name = "svc-" + std::to_string(pick(3));
+    backend.port = 80;
+  }
+  store(mesh_.snapshot.http_routes, std::move(route));
+}
+
+void RandomMesh::edit_grant() {
+  model::ReferenceGrant grant;
+  const std::string name = "grant-" + std::to_string(pick(2));
+  grant.meta.key = {Kind::kReferenceGrant, pick(3) ? "shop" : "evil", name};
+  if (pick(3) == 0) {
+    mesh_.snapshot.reference_grants.erase(grant.meta.key);
+    return;
+  }
+  grant.route_namespaces = some_of(random_, Texts{"shop", "evil", "web"});
+  grant.services = some_of(random_, Texts{"", "svc-0", "svc-1", "svc-2"});
+  store(mesh_.snapshot.reference_grants, std::move(grant));
+}
+
 }  // namespace keelson::compile

@@ -42,6 +42,9 @@ class RandomMesh {
   explicit RandomMesh(uint32_t seed);
   // One to three random changes, then a new generation.
   void edit();
+  // One change of an HTTPRoute or a ReferenceGrant, then a new generation. Apart from edit(),
+  // because a Service with routes needs a proxy.
+  void edit_routes();
   const model::Snapshot& snapshot() const { return mesh_.snapshot; }
   const NodeFacts& facts() const { return mesh_.facts; }
 
@@ -55,6 +58,8 @@ class RandomMesh {
   void edit_service();
   void edit_policy();
   void edit_peer_authentication();
+  void edit_route();
+  void edit_grant();
 
   std::mt19937 random_;
   Mesh mesh_;

@@ -53,6 +53,14 @@ class CompileRoute : public testing::Test {
     return *route;
   }
   void run() { plan = compile(mesh.snapshot, mesh.facts); }
+  void add_grant(const std::string& ns, const std::string& name, const std::string& from,
+                 const std::string& service) {
+    auto grant = std::make_shared<model::ReferenceGrant>();
+    grant->meta.key = {model::Kind::kReferenceGrant, ns, name};
+    grant->route_namespaces = {from};
+    grant->services = {service};
+    mesh.snapshot.reference_grants[grant->meta.key] = grant;
+  }
   // The only verdict about that parent.
   RouteVerdict verdict_for(const std::string& service) const {
     RouteVerdict found;
@@ -275,6 +283,110 @@ TEST_F(CompileRoute, InvalidBackendsAreOneConditionWithTheReasonOfTheFirst) {
   add_route("shop", "r").rules[0].backends = {bucket};
   run();
   EXPECT_EQ(conditions(verdict_for("pay")).second.reason, "InvalidKind");
+}
+
+TEST_F(CompileRoute, ABackendOfAnotherNamespaceNeedsAGrantThere) {
+  mesh.add_service("bank", "vault", {"10.96.0.20"});
+  auto vault = backend("vault", 80, 3);
+  vault.ns = "bank";
+  add_route("shop", "r").rules[0].backends = {vault};
+  struct Case {
+    const char *ns, *from, *service;
+    bool permits;
+  };
+  const Case cases[] = {
+      {"bank", "shop", "", true}, {"bank", "shop", "vault", true}, {"bank", "shop", "other", false},
+      {"bank", "web", "", false}, {"shop", "shop", "", false},     {"banker", "shop", "", false},
+  };
+  for (const Case& each : cases) {
+    mesh.snapshot.reference_grants.clear();
+    add_grant(each.ns, "g", each.from, each.service);
+    run();
+    const std::string where = std::string(each.ns) + " " + each.from + " " + each.service;
+    const auto& compiled = routes()->producer->rules[0].backends[0];
+    EXPECT_EQ(compiled.is_valid, each.permits) << where;
+    EXPECT_EQ(compiled.weight, 3u) << "an invalid one keeps its share";
+    EXPECT_EQ(compiled.service[0] != 0, each.permits) << where;
+    const auto [accepted, resolved] = conditions(verdict_for("pay"));
+    EXPECT_TRUE(accepted.is_true);
+    EXPECT_EQ(resolved.is_true, each.permits) << where;
+    EXPECT_EQ(resolved.reason, each.permits ? "ResolvedRefs" : "RefNotPermitted") << where;
+    EXPECT_EQ(plan.findings.size(), each.permits ? 0u : 1u);
+    if (each.permits) continue;
+    EXPECT_EQ(plan.findings[0].reason, Reason::reference_not_permitted);
+    EXPECT_THAT(plan.findings[0].message,
+                HasSubstr("no ReferenceGrant in namespace bank lets HTTPRoutes of namespace shop "
+                          "use Service bank/vault"));
+  }
+}
+
+TEST_F(CompileRoute, OfSeveralGrantsOneThatPermitsIsEnough) {
+  mesh.add_service("bank", "vault", {"10.96.0.20"});
+  auto vault = backend("vault");
+  vault.ns = "bank";
+  add_route("shop", "r").rules[0].backends = {vault};
+  add_grant("bank", "a", "web", "");
+  add_grant("bank", "b", "shop", "other");
+  add_grant("bank", "c", "shop", "vault");
+  run();
+  EXPECT_TRUE(routes()->producer->rules[0].backends[0].is_valid);
+}
+
+TEST_F(CompileRoute, WithoutAGrantNobodyLearnsWhatTheOtherNamespaceHas) {
+  auto missing = backend("missing");
+  missing.ns = "bank";
+  add_route("shop", "r").rules[0].backends = {missing};
+  run();
+  EXPECT_EQ(conditions(verdict_for("pay")).second.reason, "RefNotPermitted");
+  add_grant("bank", "g", "shop", "");
+  run();
+  EXPECT_EQ(conditions(verdict_for("pay")).second.reason, "BackendNotFound");
+}
+
+TEST_F(CompileRoute, AConsumerRouteMaySendOnToTheServiceThatItsClientsDialled) {
+  mesh.add_service("shop", "other", {"10.96.0.30"});
+  add_route("web", "r").rules[0].backends = {backend("pay"), backend("other")};
+  run();
+  const auto& backends = routes()->for_client("web")->rules[0].backends;
+  EXPECT_TRUE(backends[0].is_valid);
+  EXPECT_FALSE(backends[1].is_valid);
+  // The same route for the clients of another Service.
+  auto& route = add_route("web", "r");
+  route.parents = {parent("shop", "other")};
+  route.rules[0].backends = {backend("pay"), backend("other")};
+  run();
+  const auto& others = routes("other")->for_client("web")->rules[0].backends;
+  EXPECT_FALSE(others[0].is_valid);
+  EXPECT_TRUE(others[1].is_valid);
+}
+
+TEST_F(CompileRoute, AGrantThatComesOrGoesCompilesTheRoutesThatNeedItAndNoOthers) {
+  mesh.add_service("bank", "vault", {"10.96.0.20"});
+  mesh.add_service("shop", "cart", {"10.96.0.21"});
+  auto vault = backend("vault");
+  vault.ns = "bank";
+  add_route("shop", "r").rules[0].backends = {vault};
+  auto& plain = add_route("shop", "plain");
+  plain.parents = {parent("shop", "cart")};
+  plain.rules[0].backends = {backend("cart")};
+  Compiler compiler;
+  const auto is_valid = [&] {
+    const Plan now = compiler.compile(mesh.snapshot, mesh.facts);
+    return now.proxy->services.at(service_id("shop", "pay", 80, KS_FAMILY_4))
+        ->routes->producer->rules[0]
+        .backends[0]
+        .is_valid;
+  };
+  EXPECT_FALSE(is_valid());
+  add_grant("bank", "unrelated", "web", "");
+  EXPECT_FALSE(is_valid());
+  EXPECT_EQ(compiler.last_work().compiled, 0u);
+  add_grant("bank", "g", "shop", "vault");
+  EXPECT_TRUE(is_valid());
+  EXPECT_EQ(compiler.last_work().compiled, 2u) << "the routes of one Service, and that Service";
+  mesh.snapshot.reference_grants.erase({model::Kind::kReferenceGrant, "bank", "g"});
+  EXPECT_FALSE(is_valid());
+  EXPECT_EQ(compiler.last_work().compiled, 2u);
 }
 
 TEST_F(CompileRoute, APortThatSaysItIsNotHttpIsAcceptedWithAWord) {

@@ -294,6 +294,14 @@ TEST(NameTable, TwoNamesWithOneIdAreAnError) {
   EXPECT_EQ(findings[0].severity, model::Severity::kError);
 }
 
+std::vector<RouteCondition> conditions_of(const Plan& plan) {
+  std::vector<RouteCondition> conditions;
+  for (const auto& verdicts : plan.route_verdicts)
+    for (const RouteVerdict& verdict : *verdicts)
+      conditions.insert(conditions.end(), {verdict.accepted, verdict.resolved});
+  return conditions;
+}
+
 TEST(Compiler, RememberingGivesTheSamePlanAsForgetting) {
   for (uint32_t seed = 0; seed < 20; seed++) {
     RandomMesh mesh(seed);
@@ -309,8 +317,11 @@ TEST(Compiler, RememberingGivesTheSamePlanAsForgetting) {
       ASSERT_EQ(remembered.names.pods, fresh.names.pods);
       ASSERT_TRUE(proxylink::same_content(*remembered.proxy, *fresh.proxy))
           << "seed " << seed << " step " << step;
+      ASSERT_EQ(conditions_of(remembered), conditions_of(fresh))
+          << "seed " << seed << " step " << step;
       ASSERT_EQ(remembered.generation, fresh.generation);
       mesh.edit();
+      mesh.edit_routes();
     }
   }
 }

@@ -156,12 +156,29 @@ TEST_F(KubeStandinTest, ThrottledFaultyAndTornWatchesRecover) {
   }
 }
 
-TEST_F(KubeStandinTest, AMissingKindHoldsNothingUp) {
-  standin_.hide("httproutes.gateway.networking.k8s.io");
+TEST_F(KubeStandinTest, AReferenceGrantArrivesAndGoes) {
   start();
   ASSERT_TRUE(run_until([&] { return deliveries_ == 1; }));
-  EXPECT_TRUE(kind("HTTPRoute").is_missing);
-  EXPECT_TRUE(kind("HTTPRoute").errors.empty());
+  standin_.load(
+      R"({"apiVersion":"gateway.networking.k8s.io/v1","kind":"ReferenceGrant","metadata":)"
+      R"({"name":"g","namespace":"shop"},"spec":{"from":[{"group":"gateway.networking.k8s.io",)"
+      R"("kind":"HTTPRoute","namespace":"web"}],"to":[{"group":"","kind":"Service"}]}})"
+      "\n");
+  ASSERT_TRUE(run_until_known("ReferenceGrant shop/g"));
+  standin_.request("DELETE",
+                   "/apis/gateway.networking.k8s.io/v1/namespaces/shop/referencegrants/g");
+  EXPECT_TRUE(run_until([&] { return !files_.contains("ReferenceGrant shop/g"); }));
+}
+
+TEST_F(KubeStandinTest, AMissingKindHoldsNothingUp) {
+  standin_.hide("httproutes.gateway.networking.k8s.io");
+  standin_.hide("referencegrants.gateway.networking.k8s.io");
+  start();
+  ASSERT_TRUE(run_until([&] { return deliveries_ == 1; }));
+  for (const char* name : {"HTTPRoute", "ReferenceGrant"}) {
+    EXPECT_TRUE(kind(name).is_missing) << name;
+    EXPECT_TRUE(kind(name).errors.empty()) << name;
+  }
 }
 
 }  // namespace
