@@ -11,6 +11,7 @@
 
 #include "hold/privileges.h"
 #include "hold/server.h"
+#include "keelson_version.h"
 
 namespace {
 
@@ -21,12 +22,14 @@ using keelson::Result;
 constexpr char kUsage[] =
     "usage: keelson-hold [--run-dir DIR] [--allow-proxy-uid UID]\n"
     "  --run-dir DIR          folder of hold.sock (default /run/keelson)\n"
-    "  --allow-proxy-uid UID  one more user that may ask for sockets, for tests\n";
+    "  --allow-proxy-uid UID  one more user that may ask for sockets, for tests\n"
+    "  --version              tells the version and ends\n";
 
 bool parse(int argc, char** argv, keelson::hold::ServerOptions& options) {
   const option known[] = {{"run-dir", required_argument, nullptr, 'r'},
                           {"allow-proxy-uid", required_argument, nullptr, 'u'},
                           {"help", no_argument, nullptr, 'h'},
+                          {"version", no_argument, nullptr, 'v'},
                           {nullptr, 0, nullptr, 0}};
   for (int chosen; (chosen = ::getopt_long(argc, argv, "", known, nullptr)) != -1;) {
     char* end = nullptr;
@@ -40,6 +43,9 @@ bool parse(int argc, char** argv, keelson::hold::ServerOptions& options) {
         break;
       case 'h':
         std::fputs(kUsage, stdout);
+        std::exit(0);
+      case 'v':
+        std::puts("keelson-hold " KEELSON_VERSION);
         std::exit(0);
       default:
         return false;

@@ -22,6 +22,7 @@ void add_common(CLI::App& app, Options& options) {
       "kubectl-keelson,\n"
       "to those of a cluster through its API server.\n"
       "Exit codes: 0 fine, 1 findings, 2 wrong usage, 3 the agent cannot be reached.");
+  app.set_version_flag("--version", "keelsonctl " KEELSON_VERSION, "Version of keelsonctl alone");
   app.require_subcommand(1);
   app.fallthrough();  // global options may follow the verb
   auto* run_dir =

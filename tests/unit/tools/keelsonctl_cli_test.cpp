@@ -270,6 +270,12 @@ TEST(KeelsonctlAlone, SaysThatTheAgentCannotBeReachedAndWhatToDo) {
   EXPECT_NE(result.err.find("next: keelsonctl check"), std::string::npos);
 }
 
+TEST(KeelsonctlAlone, TellsItsVersionWithoutAnAgent) {
+  const auto result = run_with({"--version"});
+  EXPECT_EQ(result.code, kExitOk);
+  EXPECT_EQ(result.out, "keelsonctl 0.1.0\n");
+}
+
 TEST(KeelsonctlAlone, WrongUsageExitsTwo) {
   for (const auto& arguments :
        std::vector<std::vector<std::string>>{{},

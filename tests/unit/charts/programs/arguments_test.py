@@ -26,6 +26,12 @@ class Arguments(unittest.TestCase):
                 wanted = {argument.split("=")[0] for argument in container["args"] if argument.startswith("--")}
                 self.assertEqual(set(), wanted - known[container["name"]], f"{case} {container['name']}")
 
+    def test_every_program_tells_its_version(self):
+        for program in sorted({words.split(" ")[0] for words in PROGRAMS.values()} | {"keelson-cni"}):
+            done = subprocess.run([f"{BIN}/{program}", "--version"], text=True, capture_output=True, check=False)
+            self.assertEqual(0, done.returncode, f"{program}: {done.stderr}")
+            self.assertRegex(done.stdout, rf"^{program} \d+\.\d+\.\d+\b")
+
     def test_every_probe_is_a_verb_of_keelsonctl(self):
         probes = {tuple(container[probe]["exec"]["command"]) for objects in renderings().values()
                   for container, _ in containers(objects) for probe in ("readinessProbe", "livenessProbe")
