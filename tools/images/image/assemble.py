@@ -14,7 +14,7 @@ GROUP = "root:x:0:\nkeelson:x:65532:\n"
 NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
 MERGED_LINKS = {"/bin": "usr/bin", "/sbin": "usr/sbin", "/lib": "usr/lib", "/lib64": "usr/lib64"}
 EMPTY_FOLDERS = ("/dev", "/proc", "/sys", "/run", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64")
-AUTHORITIES = pathlib.Path("/usr/share/ca-certificates/mozilla")
+AUTHORITIES = "/usr/share/ca-certificates/mozilla"
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 OS_RELEASE = "/usr/lib/os-release"
 
@@ -22,55 +22,59 @@ OS_RELEASE = "/usr/lib/os-release"
 class Base:
     """The lower tree; the packages in it, and those that our programs have parts of inside."""
 
-    def __init__(self, image, bin_folder, arch):
-        self.tree, self.packages, self.compiled_in = Tree(), [], debian.packages(image.compiled_in)
-        self._files = {}  # path in the image: path here
+    def __init__(self, image, bin_folder, arch, system):
+        self.tree, self.packages, self.compiled_in = Tree(), [], system.packages(image.compiled_in)
+        self._system = system
+        self._files = {}  # path in the image: path on the system that its packages are from
         programs = [f"{bin_folder}/{name}" for name in image.programs]
         for path in programs:
             if not os.path.exists(path):
-                raise Trouble(f"{path} is not built: make build")
-        for path in [*image.foreign, *elf.closure([*programs, *image.foreign], arch), OS_RELEASE]:
+                raise Trouble(f"{path} is not built: make images ARCH={arch}")
+        starting = [*programs, *(system.here(path) for path in image.foreign)]
+        for path in [*image.foreign, *elf.closure(starting, arch, system.root), OS_RELEASE]:
             self._add_with_links(path)
         self._add_authorities()
         self._add_packaged()
         self._add_system_files()
 
     def _add_with_links(self, path):
-        while os.path.islink(path):
-            target = os.readlink(path)
+        while os.path.islink(here := self._system.here(path)):
+            target = os.readlink(here)
             real = os.path.normpath(os.path.join(os.path.dirname(path), target))
             if debian.in_usr(path) != debian.in_usr(real):
                 self.tree.add_link(debian.in_usr(path), os.path.relpath(debian.in_usr(real),
                                                                         os.path.dirname(debian.in_usr(path))))
             path = real
         # The folder itself may be one of the links of the merged /usr.
-        self._files[debian.in_usr(os.path.realpath(path))] = path
+        self._files[debian.in_usr(self._system.there(here))] = path
 
     def _add_authorities(self):
-        certificates = sorted(AUTHORITIES.glob("*.crt"))
+        folder = pathlib.Path(self._system.here(AUTHORITIES))
+        certificates = [f"{AUTHORITIES}/{path.name}" for path in sorted(folder.glob("*.crt"))]
         if not certificates:
-            raise Trouble(f"no certificates in {AUTHORITIES}: install ca-certificates")
-        owners = debian.owners([str(path) for path in certificates])
+            raise Trouble(f"no certificates in {folder}: install ca-certificates")
+        owners = self._system.owners(certificates)
         bundle = []
         for path in certificates:
-            content = path.read_bytes()
-            debian.check_unchanged(str(path), owners[str(path)], content)
+            content = self._system.read(path)
+            self._system.check_unchanged(path, owners[path], content)
             bundle.append(content if content.endswith(b"\n") else content + b"\n")
         self.tree.add_file(BUNDLE, b"".join(bundle))
         self._owners = set(owners.values())
 
     def _add_packaged(self):
-        owners = debian.owners(sorted(self._files))
+        system = self._system
+        owners = system.owners(sorted(self._files))
         for path in sorted(self._files):
-            content = pathlib.Path(self._files[path]).read_bytes()
-            debian.check_unchanged(path, owners[path], content)
-            self.tree.add_file(path, content, 0o755 if os.access(self._files[path], os.X_OK) else 0o644)
-        self.packages = debian.packages(set(owners.values()) | self._owners)
+            content = system.read(self._files[path])
+            system.check_unchanged(path, owners[path], content)
+            self.tree.add_file(path, content, 0o755 if os.access(system.here(self._files[path]), os.X_OK) else 0o644)
+        self.packages = system.packages(set(owners.values()) | self._owners)
         for package in self.packages:
             # Where scanners look when there is no package manager.
-            self.tree.add_file(f"/var/lib/dpkg/status.d/{package.name}", debian.stanza(package).encode())
+            self.tree.add_file(f"/var/lib/dpkg/status.d/{package.name}", system.stanza(package).encode())
         for package in [*self.packages, *self.compiled_in]:
-            self.tree.add_file(str(package.copyright_file), package.copyright_file.read_bytes())
+            self.tree.add_file(package.copyright_file, package.copyright())
 
     def _add_system_files(self):
         for path, target in MERGED_LINKS.items():
@@ -86,7 +90,7 @@ class Base:
             self.tree.add_file(path, text.encode())
 
 
-def stripped(path, strip="strip"):
+def stripped(path, strip):
     with tempfile.TemporaryDirectory() as folder:
         out = f"{folder}/program"
         done = subprocess.run([strip, "--strip-unneeded", "-o", out, path], capture_output=True, text=True, check=False)
@@ -95,10 +99,10 @@ def stripped(path, strip="strip"):
         return pathlib.Path(out).read_bytes()
 
 
-def programs(image, bin_folder):
-    tree = Tree()
+def programs(image, bin_folder, arch):
+    tree, strip = Tree(), f"{elf.TRIPLETS[arch]}-strip"
     for name in image.programs:
-        tree.add_file(f"{contents.PROGRAMS_FOLDER}/{name}", stripped(f"{bin_folder}/{name}"), 0o755)
+        tree.add_file(f"{contents.PROGRAMS_FOLDER}/{name}", stripped(f"{bin_folder}/{name}", strip), 0o755)
     for path, target in image.links:
         tree.add_link(path, target)
     return tree

@@ -8,6 +8,7 @@ import dataclasses
 ROOT_USER, PLAIN_USER = "0:0", "65532:65532"
 HEADERS = ("libcli11-dev", "libexpected-dev", "nlohmann-json3-dev")
 STATIC = ("libc6-dev", "libgcc-12-dev", "libstdc++-12-dev")  # in keelson-cni, which runs on the node's own system
+SYSTEM = ("base-files", "ca-certificates", "bpftool")  # of which files are in images, beside libraries
 PROGRAMS_FOLDER = "/usr/bin"
 
 

@@ -1,14 +1,18 @@
-"""The distribution's packages: which one a file belongs to, whether the file is still as packaged, what it is under."""
+"""The distribution's packages: which one a file belongs to, whether the file is still as packaged, what it is under.
+
+Of this machine, or of a folder tree with another architecture's packages (sysroot.py).
+"""
 import dataclasses
 import functools
 import hashlib
+import os
 import pathlib
 import re
 import subprocess
 
 from image.trouble import Trouble
 
-INFO = pathlib.Path("/var/lib/dpkg/info")
+RECORDS = "/var/lib/dpkg"
 FIELDS = ("binary:Package", "Version", "Architecture", "source:Package", "source:Version", "Homepage", "Maintainer")
 MERGED = ("/bin/", "/sbin/", "/lib/", "/lib64/")  # links into /usr, which many packages still name
 DEP5 = re.compile(r"^Format:\s*https?://(www\.)?debian\.org/doc/packaging-manuals/copyright-format/1\.0/?\s*$",
@@ -25,6 +29,7 @@ class Package:
     source_version: str
     homepage: str
     maintainer: str
+    root: str = ""
 
     @property
     def name(self):
@@ -32,7 +37,11 @@ class Package:
 
     @property
     def copyright_file(self):
-        return pathlib.Path(f"/usr/share/doc/{self.name}/copyright")
+        """Its path on the system that has the package."""
+        return f"/usr/share/doc/{self.name}/copyright"
+
+    def copyright(self):
+        return pathlib.Path(self.root + self.copyright_file).read_bytes()
 
 
 def in_usr(path):
@@ -45,52 +54,6 @@ def spellings(path):
     return [path, path.removeprefix("/usr")] if path.startswith("/usr/") else [path]
 
 
-def query(arguments, strict=True):
-    done = subprocess.run(["dpkg-query", *arguments], capture_output=True, text=True, check=False)
-    if strict and done.returncode != 0:
-        raise Trouble(f"dpkg-query {' '.join(arguments[:2])}: {done.stderr.strip()}")
-    return done.stdout
-
-
-def owners(paths):
-    """{path: package id}; a path that no package owns is Trouble."""
-    names = sorted({name for path in paths for name in spellings(path)})
-    known = {}
-    for line in query(["-S", *names], strict=False).splitlines():
-        packages, _, path = line.rpartition(": ")
-        if not packages.startswith("diversion"):
-            known[path] = packages.split(", ")[0]
-    found = {}
-    for path in paths:
-        owner = next((known[name] for name in spellings(path) if name in known), None)
-        if owner is None:
-            raise Trouble(f"no package owns {path}: only the distribution's files go into an image")
-        found[path] = owner
-    return found
-
-
-def packages(ids):
-    text = query(["-W", "-f", "\\t".join(f"${{{field}}}" for field in FIELDS) + "\\n", *sorted(ids)])
-    return sorted((Package(*line.split("\t")) for line in text.splitlines()), key=lambda package: package.id)
-
-
-@functools.lru_cache(maxsize=None)
-def checksums(package_id):
-    """{path: MD5} as dpkg unpacked them."""
-    for name in (package_id, package_id.split(":")[0]):
-        if (listing := INFO / f"{name}.md5sums").exists():
-            pairs = (line.split("  ", 1) for line in listing.read_text().splitlines())
-            return {"/" + path: digest for digest, path in pairs}
-    raise Trouble(f"dpkg has no checksums of {package_id}: reinstall it")
-
-
-def check_unchanged(path, package_id, content):
-    known = checksums(package_id)
-    wanted = next((known[name] for name in spellings(path) if name in known), None)
-    if wanted != hashlib.md5(content, usedforsecurity=False).hexdigest():
-        raise Trouble(f"{path} is not as {package_id} brought it: reinstall the package")
-
-
 def license_names(copyright_text):
     """The short names of a machine-readable copyright file, sorted; none of any other."""
     if not DEP5.search(copyright_text):
@@ -100,6 +63,68 @@ def license_names(copyright_text):
     return sorted({part.strip() for part in parts if part.strip()})
 
 
-def stanza(package):
-    """The package's paragraph of dpkg's status, as scanners of images read it."""
-    return query(["-s", package.id])
+class System:
+    """The packages of the system below `root`; paths are those on that system."""
+
+    def __init__(self, root=""):
+        self.root = str(root)
+        self._checksums = functools.lru_cache(maxsize=None)(self._read_checksums)
+
+    def here(self, path):
+        return f"{self.root}{path}"
+
+    def there(self, path):
+        """The path on that system of what lies at `path` here, all links followed."""
+        real, root = os.path.realpath(path), os.path.realpath(self.root) if self.root else ""
+        if not real.startswith(f"{root}/"):
+            raise Trouble(f"{path} leads out of {root}, to {real}")
+        return real.removeprefix(root)
+
+    def read(self, path):
+        return pathlib.Path(self.here(path)).read_bytes()
+
+    def owners(self, paths):
+        """{path: package id}; a path that no package owns is Trouble."""
+        names = sorted({name for path in paths for name in spellings(path)})
+        known = {}
+        for line in self._query(["-S", *names], strict=False).splitlines():
+            packages, _, path = line.rpartition(": ")
+            if not packages.startswith("diversion"):
+                known[path] = packages.split(", ")[0]
+        found = {}
+        for path in paths:
+            owner = next((known[name] for name in spellings(path) if name in known), None)
+            if owner is None:
+                raise Trouble(f"no package owns {path}: only the distribution's files go into an image")
+            found[path] = owner
+        return found
+
+    def packages(self, ids):
+        text = self._query(["-W", "-f", "\\t".join(f"${{{field}}}" for field in FIELDS) + "\\n", *sorted(ids)])
+        return sorted((Package(*line.split("\t"), self.root) for line in text.splitlines()),
+                      key=lambda package: package.id)
+
+    def check_unchanged(self, path, package_id, content):
+        known = self._checksums(package_id)
+        wanted = next((known[name] for name in spellings(path) if name in known), None)
+        if wanted != hashlib.md5(content, usedforsecurity=False).hexdigest():
+            raise Trouble(f"{path} is not as {package_id} brought it: reinstall the package")
+
+    def stanza(self, package):
+        """The package's paragraph of dpkg's status, as scanners of images read it."""
+        return self._query(["-s", package.id])
+
+    def _query(self, arguments, strict=True):
+        done = subprocess.run(["dpkg-query", f"--admindir={self.here(RECORDS)}", *arguments], capture_output=True,
+                              text=True, check=False)
+        if strict and done.returncode != 0:
+            raise Trouble(f"dpkg-query {' '.join(arguments[:2])}: {done.stderr.strip()}")
+        return done.stdout
+
+    def _read_checksums(self, package_id):
+        """{path: MD5} as dpkg unpacked them."""
+        for name in (package_id, package_id.split(":")[0]):
+            if (listing := pathlib.Path(self.here(f"{RECORDS}/info/{name}.md5sums"))).exists():
+                pairs = (line.split("  ", 1) for line in listing.read_text().splitlines())
+                return {"/" + path: digest for digest, path in pairs}
+        raise Trouble(f"dpkg has no checksums of {package_id}: reinstall it")

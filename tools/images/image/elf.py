@@ -1,5 +1,6 @@
 """The shared libraries that programs need, read from the files: works for every architecture, runs nothing."""
 import os
+import platform
 import re
 import subprocess
 
@@ -7,6 +8,7 @@ from image.trouble import Trouble
 
 MACHINES = {"amd64": "Advanced Micro Devices X86-64", "arm64": "AArch64"}
 TRIPLETS = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
+HOST = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 NEEDED = re.compile(r"\(NEEDED\)\s+Shared library: \[(.+)\]")
 RUNPATH = re.compile(r"\((?:RUNPATH|RPATH)\)\s+Library (?:run|r)path: \[(.+)\]")
 INTERPRETER = re.compile(r"Requesting program interpreter: (\S+)\]")
@@ -32,15 +34,15 @@ def read(path, arch):
     return NEEDED.findall(done.stdout), interpreter and interpreter.group(1)
 
 
-def find(library, where, needed_by):
+def find(library, where, needed_by, root=""):
     for folder in where:
-        if os.path.exists(path := f"{folder}/{library}"):
-            return path
+        if os.path.exists(f"{root}{folder}/{library}"):
+            return f"{folder}/{library}"
     raise Trouble(f"{needed_by} needs {library}, which is not in {' or '.join(where)}: install its package")
 
 
-def closure(programs, arch):
-    """Paths of all libraries and interpreters that the programs need, sorted."""
+def closure(programs, arch, root=""):
+    """Paths, on the system below `root`, of all libraries and interpreters that the programs (here) need, sorted."""
     found, waiting = {}, list(programs)
     while waiting:
         path = waiting.pop()
@@ -49,6 +51,6 @@ def closure(programs, arch):
             found.setdefault(os.path.basename(interpreter), interpreter)
         for library in libraries:
             if library not in found:
-                found[library] = find(library, folders(arch), path)
-                waiting.append(found[library])
+                found[library] = find(library, folders(arch), path, root)
+                waiting.append(root + found[library])
     return sorted(found.values())

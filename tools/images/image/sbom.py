@@ -33,7 +33,7 @@ def purl(package):
 
 
 def license_names(package):
-    return debian.license_names(package.copyright_file.read_text(errors="replace"))
+    return debian.license_names(package.copyright().decode(errors="replace"))
 
 
 def expression(names):
@@ -48,7 +48,7 @@ def element(name):
 
 def spdx_package(package):
     names = license_names(package)
-    entry = {"SPDXID": element("deb-" + package.id), "name": package.name, "versionInfo": package.version,
+    entry = {"SPDXID": element("deb-" + package.name), "name": package.name, "versionInfo": package.version,
              "downloadLocation": "NOASSERTION", "filesAnalyzed": False,
              "supplier": f"Organization: {package.maintainer}",
              "licenseConcluded": "NOASSERTION", "licenseDeclared": expression(names), "copyrightText": "NOASSERTION",

@@ -196,23 +196,23 @@ class Refusals(unittest.TestCase):
             elf.read("/usr/bin/cmp", "arm64")
 
     def test_a_program_that_is_not_built(self):
-        with self.assertRaisesRegex(Trouble, "keelsonctl is not built: make build"):
-            assemble.Base(CTL, "/nonexistent", "amd64")
+        with self.assertRaisesRegex(Trouble, "keelsonctl is not built: make images ARCH=amd64"):
+            assemble.Base(CTL, "/nonexistent", "amd64", debian.System())
 
     def test_a_library_that_is_not_there(self):
         with self.assertRaisesRegex(Trouble, "web needs libnone.so.1"):
             elf.find("libnone.so.1", ["/lib"], "web")
 
     def test_a_file_that_is_not_as_packaged(self):
-        path = "/usr/bin/cmp"
-        owner = debian.owners([path])[path]
-        debian.check_unchanged(path, owner, pathlib.Path(path).read_bytes())
+        path, system = "/usr/bin/cmp", debian.System()
+        owner = system.owners([path])[path]
+        system.check_unchanged(path, owner, pathlib.Path(path).read_bytes())
         with self.assertRaisesRegex(Trouble, "is not as diffutils brought it"):
-            debian.check_unchanged(path, owner, b"something else")
+            system.check_unchanged(path, owner, b"something else")
 
     def test_a_file_of_no_package(self):
         with self.assertRaisesRegex(Trouble, "no package owns /usr/nothing"):
-            debian.owners(["/usr/nothing"])
+            debian.System().owners(["/usr/nothing"])
 
 
 class Licences(unittest.TestCase):
