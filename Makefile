@@ -1,6 +1,19 @@
 # A thin front door: every target is a line or two; the work is in CMake and tools/.
 SHELL := /bin/bash
 PRESET ?= release
+PROGRAMS := programs
+IMAGES := build/images
+HOST_ARCH := $(shell dpkg --print-architecture)
+ARCH ?= $(HOST_ARCH)
+ifneq ($(ARCH),$(HOST_ARCH))
+ifeq ($(wildcard cmake/toolchain-$(ARCH).cmake),)
+$(error ARCH is $(ARCH), for which there is no cmake/toolchain-$(ARCH).cmake; this machine is $(HOST_ARCH))
+endif
+# Images for another architecture: cross compiled, against packages that are unpacked and not installed.
+PRESET := release-$(ARCH)
+PROGRAMS := image_programs
+IMAGES := build/images-$(ARCH)
+endif
 BUILD := build/$(PRESET)
 JOBS ?= $(shell nproc)
 
@@ -13,12 +26,20 @@ help: ## this list
 setup: ## install missing distribution packages (does nothing when none is missing)
 	@tools/setup
 
+.PHONY: sysroot
+ifneq ($(ARCH),$(HOST_ARCH))
+configure: sysroot
+endif
+sysroot: setup
+	@tools/setup tools/images/packages.txt
+	@tools/images/sysroot $(ARCH) > /dev/null
+
 configure: setup
 	@cmake --preset $(PRESET) > build-$(PRESET).log 2>&1 || { cat build-$(PRESET).log; rm -f build-$(PRESET).log; exit 1; }
 	@rm -f build-$(PRESET).log
 
 build: configure ## build the programs (PRESET=release|dev|asan|tsan)
-	@cmake --build $(BUILD) -j $(JOBS) --target programs
+	@cmake --build $(BUILD) -j $(JOBS) --target $(PROGRAMS)
 
 .PHONY: build-all
 build-all: configure
@@ -72,9 +93,12 @@ charts: setup ## rewrite what is derived in charts/ and its goldens (CHECK=1: li
 	@$(if $(CHECK),,tools/charts/generate)
 	@tools/charts/check $(if $(CHECK),,--update)
 
-.PHONY: images
-images: build ## OCI archives and bills of materials into build/images
-	@tools/images/build $(BUILD)/bin build/images
+.PHONY: images images-check
+images: build ## OCI archives and bills of materials into build/images (ARCH=arm64: cross compiled)
+	@tools/images/build --arch $(ARCH) $(BUILD)/bin $(IMAGES)
+
+images-check: images ## ARCH=arm64: each program in the images starts, emulated, and tells its version
+	@tools/images/check --arch $(ARCH) $(IMAGES)
 
 lab: build ## a lab of two nodes that stays up until `lab down`
 	@$(BUILD)/bin/lab up --manifests tools/dev/demo

@@ -11,7 +11,7 @@ function(keelson_bpf_object name source)
     OUTPUT ${skeleton}
     COMMAND ${KEELSON_CLANG} -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror
             -I${PROJECT_SOURCE_DIR}/bpf -I${PROJECT_SOURCE_DIR}/bpf/include
-            -I/usr/include/${CMAKE_LIBRARY_ARCHITECTURE}
+            -I${CMAKE_SYSROOT}/usr/include/${CMAKE_LIBRARY_ARCHITECTURE} -I${CMAKE_SYSROOT}/usr/include
             -MD -MF ${object}.d -MT ${skeleton}
             -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
     COMMAND ${KEELSON_LLVM_STRIP} -g ${object}

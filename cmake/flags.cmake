@@ -1,8 +1,13 @@
 # Flags of every C++ target: link keelson_flags. Warnings are errors; hardening is always on.
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64")
+  set(branch_protection -mbranch-protection=standard)
+else()
+  set(branch_protection -fcf-protection=full)
+endif()
 add_library(keelson_flags INTERFACE)
 target_compile_options(keelson_flags INTERFACE
   -Wall -Wextra -Wshadow -Werror -g1 -pthread
-  -fPIE -fstack-protector-strong -fcf-protection=full)
+  -fPIE -fstack-protector-strong ${branch_protection})
 target_link_options(keelson_flags INTERFACE -pie -Wl,-z,relro,-z,now)
 
 if(KEELSON_SANITIZE)
