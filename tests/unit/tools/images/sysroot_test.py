@@ -47,9 +47,10 @@ class Unpacked(unittest.TestCase):
                                                  "/lib/aarch64-linux-gnu/libweb.so.1.2": "web",
                                                  "/usr/share/doc/libweb1/copyright": "License: X\n"},
                     more="Multi-Arch: same\nSource: web\n"),
-            package(cls.folder.name, "webtool", {"/usr/sbin/webtool": "tool", "/etc/out": "->../../../../../../../../etc/hostname",
-                                    "/usr/lib/aarch64-linux-gnu/libweb.so": "->/lib/aarch64-linux-gnu/libweb.so.1",
-                                                 "/usr/share/doc/webtool/copyright": "free\n"})]
+            package(cls.folder.name, "webtool",
+                    {"/usr/sbin/webtool": "tool", "/etc/out": "->../../../../../../../../etc/hostname",
+                     "/usr/lib/aarch64-linux-gnu/libweb.so": "->/lib/aarch64-linux-gnu/libweb.so.1",
+                     "/usr/share/doc/webtool/copyright": "free\n"})]
         cls.at = pathlib.Path(cls.folder.name) / "kept/arm64"
         with mock.patch.object(sysroot, "download", return_value=cls.archives):
             sysroot.fetch("arm64", ["webtool"], cls.at)
