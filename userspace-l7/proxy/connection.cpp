@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "base/assert.h"
+#include "base/limits.h"
 
 namespace keelson::proxy {
 
@@ -62,7 +63,7 @@ void Connection::on_relayed(Relay::Progress progress) {
   record_.bytes_received = relay_->bytes_received();
   switch (progress.state) {
     case Relay::State::kWaiting:
-      return;
+      return end_if_quiet();
     case Relay::State::kMore:
       return wake();
     case Relay::State::kStarved:
@@ -74,6 +75,25 @@ void Connection::on_relayed(Relay::Progress progress) {
     case Relay::State::kFailed:
       return finish(relay_->error().reason, relay_->error().message());
   }
+}
+
+void Connection::last_call() {
+  is_last_call_ = true;
+  wake();
+}
+
+void Connection::end_if_quiet() {
+  if (!is_last_call_ || !relay_->is_answered()) return;
+  const auto quiet = services_.clock.now() - relay_->last_activity();
+  if (quiet >= kRelayQuietTime) {
+    if (auto ended = relay_->end_answered(); !ended) {
+      relay_->reset(ended.error().reason);
+      finish(ended.error().reason, ended.error().message());
+    }
+    return;
+  }
+  if (!quiet_) quiet_ = services_.alarms.make([this] { wake(); });
+  quiet_->start(std::chrono::ceil<std::chrono::milliseconds>(kRelayQuietTime - quiet));
 }
 
 void Connection::fail_with(const Error& why) {

@@ -65,7 +65,7 @@ class Connection : public hbone::Runnable {
   // The process is about to end: finish what is under way, begin nothing new.
   virtual void drain() {}
   // The drain's deadline is near: end where nobody waits for anything.
-  virtual void last_call() {}
+  virtual void last_call();
 
  protected:
   // Precondition: services.config is not null.
@@ -98,6 +98,7 @@ class Connection : public hbone::Runnable {
   };
   size_t run(size_t budget_bytes) override;
   void on_relayed(Relay::Progress progress);
+  void end_if_quiet();
 
   const Services& services_;
   Tenant& tenant_;
@@ -107,6 +108,8 @@ class Connection : public hbone::Runnable {
   std::optional<Cut> cut_;
   std::unique_ptr<Relay> relay_;
   std::unique_ptr<hbone::Alarm> starved_;
+  bool is_last_call_ = false;
+  std::unique_ptr<hbone::Alarm> quiet_;  // since the last call
 };
 
 // SO_KEEPALIVE with times that find a dead peer within a few minutes. Failures do not matter.

@@ -24,6 +24,7 @@ Relay::~Relay() {
 
 Relay::Progress Relay::pump(size_t bytes_max) {
   KS_ASSERT(near_.stream && far_.stream);
+  const uint64_t forward_before = forward_.bytes;
   const uint64_t bytes_before = forward_.bytes + backward_.bytes;
   is_starved_ = has_more_ = false;
   // Each direction gets half, so that an upload cannot starve its own answer.
@@ -39,7 +40,11 @@ Relay::Progress Relay::pump(size_t bytes_max) {
   }
   Progress progress;
   progress.bytes = forward_.bytes + backward_.bytes - bytes_before;
-  if (progress.bytes > 0) last_activity_ = clock_.now();
+  if (progress.bytes > 0) {
+    last_activity_ = clock_.now();
+    // An answer to what moved just now cannot be here yet.
+    is_far_last_ = forward_.bytes == forward_before;
+  }
   account();
   if (!is_fine)
     progress.state = State::kFailed;
@@ -91,6 +96,11 @@ bool Relay::read_some(Direction& direction, bool& is_moving) {
 
 bool Relay::write_some(Direction& direction, bool& is_moving) {
   Side& side = direction.to;
+  if (direction.is_dropped) {
+    direction.buffer.clear();
+    direction.is_ended = direction.is_read_ended;
+    return true;
+  }
   if (!direction.buffer.empty() && side.can_write) {
     const auto taken = side.stream->write(direction.buffer);
     if (!taken) return fail(side, taken.error());
@@ -104,6 +114,17 @@ bool Relay::write_some(Direction& direction, bool& is_moving) {
     direction.is_ended = true;
   }
   return true;
+}
+
+bool Relay::is_answered() const noexcept {
+  return is_far_last_ && forward_.buffer.empty() && backward_.buffer.empty() &&
+         !forward_.is_read_ended && !backward_.is_read_ended && !backward_.is_dropped;
+}
+
+Result<void> Relay::end_answered() {
+  KS_TRY(near_.stream->shutdown_write());
+  backward_.is_dropped = true;
+  return {};
 }
 
 bool Relay::fail(Side& side, Error error) noexcept {

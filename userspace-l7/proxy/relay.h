@@ -38,6 +38,12 @@ class Relay {
 
   // Not after kEnded or kFailed.
   Progress pump(size_t bytes_max);
+  // The far side said something last, nothing is held, and neither has ended: with a protocol of
+  // questions and answers nobody waits for anything.
+  bool is_answered() const noexcept;
+  // Ends in order what is_answered(): `near` reads an end; what it still sends is carried on, what
+  // `far` still says is dropped. It has ended when both have.
+  Result<void> end_answered();
   // Both sides see a reset. Idempotent; then only the observers below.
   void reset(Reason why) noexcept;
 
@@ -77,6 +83,7 @@ class Relay {
     BufferChain buffer;
     uint64_t bytes = 0;  // taken by `to`
     bool is_read_ended = false;
+    bool is_dropped = false;  // what is read: `to` has read an end
     bool is_ended = false;
   };
 
@@ -97,8 +104,9 @@ class Relay {
   size_t accounted_bytes_ = 0;
   std::optional<Error> error_;
   bool failed_far_ = false;
-  bool is_starved_ = false;  // of the pump that runs
-  bool has_more_ = false;    // likewise
+  bool is_far_last_ = false;  // bytes of `far` moved last
+  bool is_starved_ = false;   // of the pump that runs
+  bool has_more_ = false;     // likewise
   MonotonicTime last_activity_;
 };
 

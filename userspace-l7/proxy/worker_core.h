@@ -49,8 +49,8 @@ class WorkerCore final : private Registry, private InboundServer::Owner {
   // Stops accepting, drains the HBONE servers; `on_idle` once, when no connection is left and what
   // was kept for requests has ended in order.
   void begin_drain(std::function<void()> on_idle);
-  // The deadline is near: HTTP ends between two requests, on both sides. Opaque TCP goes on, since
-  // nobody knows when it is quiet.
+  // The deadline is near: HTTP ends between two requests, on both sides. Opaque TCP ends
+  // after an answer that nothing has followed for a while.
   void last_call();
   void reset_all();
 

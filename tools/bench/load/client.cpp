@@ -285,6 +285,11 @@ void Client::on_error(ErrorKind why, std::string_view text) {
   tally_->on_error(why, text);
 }
 
+void Client::on_retried() {
+  if (!options_.is_connection_each) opening_++;
+  tally_->retried++;
+}
+
 void Client::on_closed(Connection& connection, Ended ended) {
   if (options_.is_connection_each) return on_room(connection);
   if (ended == Ended::kOpening) opening_--;

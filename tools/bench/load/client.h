@@ -42,6 +42,7 @@ class Client final : private Observer {
   void on_answer(uint64_t since_ns, uint16_t status) override;
   void on_lost(uint64_t since_ns, ErrorKind why, std::string_view text) override;
   void on_error(ErrorKind why, std::string_view text) override;
+  void on_retried() override;
   void on_room(Connection& connection) override;
   void on_closed(Connection& connection, Ended ended) override;
   void on_refused(Connection& connection) override;

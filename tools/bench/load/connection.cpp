@@ -60,6 +60,7 @@ void Connection::receive() {
     const Transfer got = transport_.receive(surroundings_.buffer);
     if (got.io == Io::kAgain) break;
     if (got.io == Io::kFailed) return end(transport_.error_kind());
+    if (got.io == Io::kEnd && retry()) return;
     if (got.io == Io::kEnd)
       return end(take_end() ? std::nullopt : std::optional(ErrorKind::kReset));
     surroundings_.observer.on_bytes(got.bytes);
@@ -68,6 +69,17 @@ void Connection::receive() {
   if (is_done()) return end(std::nullopt);
   if (has_room()) surroundings_.observer.on_room(*this);
   flush();
+}
+
+bool Connection::retry() {
+  const auto since_ns = unanswered();
+  const bool is_get = surroundings_.request.body_bytes == 0;
+  if (ended_ != Ended::kServed || !since_ns || !is_get) return false;
+  transport_.close();
+  waiting_since_ns_ = since_ns;
+  surroundings_.observer.on_retried();
+  open();
+  return true;
 }
 
 void Connection::start(uint64_t since_ns) {

@@ -33,6 +33,9 @@ class Observer {
   virtual void on_lost(uint64_t since_ns, ErrorKind why, std::string_view text) = 0;
   // A connection that carried no request ended although it should not have.
   virtual void on_error(ErrorKind why, std::string_view text) = 0;
+  // The server ended a connection that had served, in order, before a byte of the next answer: it
+  // is opened again at once for the same request (RFC 9112 section 9.3.1), this once.
+  virtual void on_retried() = 0;
   // A request may start; what starts is sent when this returns.
   virtual void on_room(Connection& connection) = 0;
   // It is kClosed. May call open().
@@ -93,6 +96,8 @@ class Connection {
   virtual bool take_end() = 0;
   virtual std::string_view output() = 0;  // empty: nothing to send
   virtual void on_sent(size_t count) = 0;
+  // The only request that waits, if the server has said nothing of its answer.
+  virtual std::optional<uint64_t> unanswered() const { return std::nullopt; }
   virtual bool is_done() const = 0;  // it is for us to end it, in good order
   virtual void each_begun(const std::function<void(uint64_t)>& visit) const = 0;
 
@@ -105,6 +110,7 @@ class Connection {
 
   bool finish_opening();
   void receive();
+  bool retry();
   void end(std::optional<ErrorKind> why);
   void watch(uint32_t events);
 

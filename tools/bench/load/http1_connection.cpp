@@ -40,6 +40,10 @@ bool Http1Connection::take_end() {
   return true;
 }
 
+std::optional<uint64_t> Http1Connection::unanswered() const {
+  return is_begun_ && !reader_.has_begun() ? std::optional(since_ns_) : std::nullopt;
+}
+
 void Http1Connection::on_complete() {
   // An answer that overtook its request leaves a rest that nobody will read.
   const bool is_early = sent_bytes_ < surroundings_.request.http1.size();

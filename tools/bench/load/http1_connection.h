@@ -20,6 +20,7 @@ class Http1Connection final : public Connection {
   std::string_view output() override;
   void on_sent(size_t count) override { sent_bytes_ += count; }
   bool is_done() const override { return is_last_ && !ends_there_; }
+  std::optional<uint64_t> unanswered() const override;
   void each_begun(const std::function<void(uint64_t)>& visit) const override;
 
   void on_complete();

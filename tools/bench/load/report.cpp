@@ -56,6 +56,7 @@ std::string to_json(const Tally& tally, const RunFacts& facts) {
     json["first_errors"].push_back({{"unix_ms", error.unix_ms},
                                     {"kind", kErrorNames[static_cast<size_t>(error.kind)]},
                                     {"text", error.text}});
+  json["retried"] = tally.retried;
   json["bytes_in"] = tally.bytes_in;
   json["connections_opened"] = facts.connections_opened;
   json["seconds"] = facts.seconds;

@@ -52,7 +52,8 @@ class Tally {
 
   uint64_t requests = 0;  // answered, lost and timed out
   uint64_t answered_in_time = 0;
-  uint64_t ok = 0;  // status below 400
+  uint64_t ok = 0;       // status below 400
+  uint64_t retried = 0;  // and then answered, lost or timed out
   uint64_t bytes_in = 0;
   std::array<uint64_t, kStatuses> by_status{};
   std::array<uint64_t, kErrorNames.size()> by_error{};

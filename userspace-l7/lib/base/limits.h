@@ -91,6 +91,10 @@ inline constexpr std::chrono::milliseconds kHttpLingerTime{5000};
 // Proxy: for so long before a drain's deadline HTTP connections end where they are quiet, so that
 // none is left to be reset (a client gets kHttpLingerTime to end its side).
 inline constexpr std::chrono::seconds kDrainLastCall{5};
+// Proxy: when nothing has followed an answer for so long, opaque TCP is taken to be quiet: from a
+// drain's last call on it ends then. Shorter would cut answers that pause, longer would find no
+// such moment on a connection with dozens of requests a second.
+inline constexpr std::chrono::milliseconds kRelayQuietTime{20};
 // Proxy: at the end of a drain, how long kept connections and tunnels may take to end in order.
 inline constexpr std::chrono::milliseconds kDrainEndTime{2000};
 // Proxy: HTTP connections kept for one pod and endpoint, and in all for one worker. More: closed,

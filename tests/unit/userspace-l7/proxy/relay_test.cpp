@@ -213,6 +213,53 @@ TEST(Relay, IsStarvedWhenItsTenantHoldsItsShare) {
   EXPECT_EQ(Bench::take(*bench.to_server), "ping");
 }
 
+TEST(Relay, IsAnsweredWhenTheFarSideSpokeLast) {
+  Bench bench;
+  bench.pump();
+  EXPECT_FALSE(bench.relay->is_answered());  // nobody has said anything
+  Bench::put(*bench.from_client, "question");
+  bench.near_stream->announce();
+  bench.pump();
+  EXPECT_FALSE(bench.relay->is_answered());
+  Bench::put(*bench.from_server, "answer");
+  bench.far_stream->announce();
+  bench.pump();
+  EXPECT_TRUE(bench.relay->is_answered());
+  // What comes together is no answer to each other.
+  Bench::put(*bench.from_server, "more");
+  bench.far_stream->announce();
+  Bench::put(*bench.from_client, "next");
+  bench.near_stream->announce();
+  bench.pump();
+  EXPECT_FALSE(bench.relay->is_answered());
+}
+
+TEST(Relay, EndsInOrderWhereItIsAnswered) {
+  Bench bench;
+  Bench::put(*bench.from_server, "answer");
+  bench.pump();
+  ASSERT_TRUE(bench.relay->is_answered());
+  ASSERT_TRUE(bench.relay->end_answered());
+  EXPECT_TRUE(bench.to_client->is_ended);
+  EXPECT_FALSE(bench.relay->is_answered());  // once
+  Bench::put(*bench.from_client, "had been on its way");
+  bench.near_stream->announce();
+  EXPECT_EQ(bench.pump(), Relay::State::kWaiting);
+  EXPECT_EQ(Bench::take(*bench.to_server), "had been on its way");
+  Bench::put(*bench.from_server, "nobody hears this");
+  bench.from_client->is_ended = true;
+  bench.near_stream->announce();
+  bench.far_stream->announce();
+  EXPECT_EQ(bench.pump(), Relay::State::kWaiting);
+  EXPECT_TRUE(bench.to_server->is_ended);
+  bench.from_server->is_ended = true;
+  bench.far_stream->announce();
+  EXPECT_EQ(bench.pump(), Relay::State::kEnded);
+  EXPECT_EQ(Bench::take(*bench.to_client), "answer");
+  bench.relay.reset();
+  EXPECT_FALSE(bench.to_client->is_reset || bench.to_server->is_reset);
+}
+
 TEST(Relay, RemembersWhenBytesLastMoved) {
   Bench bench;
   const MonotonicTime start = bench.clock.now();

@@ -74,6 +74,32 @@ TEST(LoadClient, CountsCutConnectionsAsResetAndOpensThemAgain) {
   EXPECT_GE(outcome.report["connections_opened"], 20);
 }
 
+// As an idle connection is ended that the client is just about to use again (RFC 9112
+// section 9.3.1).
+TEST(LoadClient, WhatAnOrderlyEndOvertookIsSentAgainOnce) {
+  LoadServer server([](Channel& channel) {
+    for (int i = 0; i < 2 && channel.read_request(); i++) channel.write(kAnswer);
+    channel.read_request();
+  });
+  const Outcome outcome =
+      run_load({"--url", url(server), "--connections", "1", "--closed", "--requests", "60"});
+  ASSERT_EQ(outcome.code, 0) << outcome.error;
+  EXPECT_EQ(outcome.report["ok"], 60);
+  EXPECT_EQ(outcome.errors(), 0u);
+  EXPECT_EQ(outcome.report["retried"], 29);
+  EXPECT_EQ(outcome.report["connections_opened"], 30);
+}
+
+TEST(LoadClient, AnOrderlyEndBeforeAnyAnswerIsAReset) {
+  LoadServer server([](Channel& channel) {
+    channel.read_request();
+  });
+  const Outcome outcome =
+      run_load({"--url", url(server), "--connections", "1", "--closed", "--requests", "3"});
+  EXPECT_EQ(outcome.report["errors"]["reset"], 3);
+  EXPECT_EQ(outcome.report["retried"], 0);
+}
+
 TEST(LoadClient, AnAnnouncedCloseIsNoError) {
   LoadServer server([](Channel& channel) {
     if (channel.read_request())
