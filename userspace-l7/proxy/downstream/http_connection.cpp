@@ -234,7 +234,7 @@ size_t HttpConnection::held_bytes() const noexcept {
 // Cut: a request under way is reset and logged; an idle connection just ends.
 void HttpConnection::refuse(const Error& why) noexcept {
   if (!exchange_) {
-    if (!is_lingering_ && !stream_.has_unsent()) return stream_.close_orderly();
+    if (!stream_.has_unsent()) return stream_.close_orderly();
     return stream_.cancel(why.reason);
   }
   exchange_->abort(why.reason, record().policy);

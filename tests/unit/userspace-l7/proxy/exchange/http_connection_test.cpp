@@ -162,6 +162,18 @@ TEST_F(HttpConnectionTest, StaysIdleInADrainUntilTheLastCallAndThenEndsInOrder) 
   EXPECT_FALSE(world.is_reset());
 }
 
+// Its client may be slow to end its side: what it was sent last is not taken from it.
+TEST_F(HttpConnectionTest, TheDeadlineDoesNotResetWhatHasEndedAtTheLastCall) {
+  world.get("/none");
+  world.connection->last_call();
+  world.run();
+  ASSERT_TRUE(world.answers->is_ended);
+  world.connection->cut(Reason::drain_deadline);
+  world.run();
+  EXPECT_TRUE(world.is_over());
+  EXPECT_FALSE(world.is_reset());
+}
+
 TEST_F(HttpConnectionTest, WhatIsUnderWayAtTheLastCallIsAnsweredAndThenItEnds) {
   world.get("/known");
   Server& server = world.accept();
