@@ -80,6 +80,9 @@ inline constexpr std::chrono::milliseconds kConnectTime{10000};
 inline constexpr std::chrono::milliseconds kHttpIdleTime{3600000};
 // Proxy: from the first byte of a request's head to its last. Longer: `http_head_timeout`.
 inline constexpr std::chrono::milliseconds kHttpHeadTime{60000};
+// Proxy: a request whose client sends nothing of its body, while nothing of an answer comes either.
+// Longer: 408, or a reset when the answer has begun (`http_body_timeout`).
+inline constexpr std::chrono::milliseconds kHttpBodyTime{300000};
 // Proxy: while kernel, proxy and the other node do not agree on a pod yet, how often and for how
 // many times its connection is tried again (1 s). Longer: 503, or a reset of what is no HTTP.
 inline constexpr std::chrono::milliseconds kUnsettledRetry{20};

@@ -65,6 +65,7 @@ Exchange::Progress Exchange::pump(size_t bytes_max) {
   if (!is_decided_) decide();
   if (!is_over()) poll();
   if (!is_over() && upstream_) pump_both(bytes_max);
+  if (!is_over()) watch_body();
   return {state_, request_body_.bytes() + answer_body_.bytes() - before};
 }
 
@@ -382,6 +383,24 @@ void Exchange::check_time() {
   drop_upstream(Reason::request_timeout);
   if (has_answer_begun_) return end(State::kAborted, Reason::request_timeout, {});
   answer(kGatewayTimeout, Reason::request_timeout);
+}
+
+// In a turn that has taken what there was: what came in time counts.
+void Exchange::watch_body() {
+  const bool is_awaited = upstream_ && !is_tunnel_ && !request_error_ &&
+                          !request_body_.has_source_ended() && request_body_.bytes_held() == 0 &&
+                          !upstream_->stream->has_unsent();
+  if (!is_awaited) return body_patience_.reset();
+  const uint64_t bytes = request_body_.bytes() + answer_body_.bytes();
+  const bool has_moved = std::exchange(bytes_when_patient_, bytes) != bytes;
+  if (body_patience_ && !has_moved) {
+    if (body_patience_->is_running()) return;
+    drop_upstream(Reason::http_body_timeout);
+    if (has_answer_begun_) return end(State::kAborted, Reason::http_body_timeout, {});
+    return answer(kRequestTimeout, Reason::http_body_timeout);
+  }
+  if (!body_patience_) body_patience_ = services_.alarms.make(wake_);
+  body_patience_->start(kHttpBodyTime);
 }
 
 void Exchange::answer(uint16_t status, Reason reason, std::string detail) {

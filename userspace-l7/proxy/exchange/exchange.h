@@ -66,8 +66,8 @@ class Exchange {
 
  private:
   static constexpr uint16_t kBadRequest = 400, kNotFound = 404, kMethodNotAllowed = 405,
-                            kServerError = 500, kBadGateway = 502, kUnavailable = 503,
-                            kGatewayTimeout = 504;
+                            kRequestTimeout = 408, kServerError = 500, kBadGateway = 502,
+                            kUnavailable = 503, kGatewayTimeout = 504;
   // Connections tried for one request: a second one where the first proved dead before it could
   // have taken the request. Not the retries of a policy.
   static constexpr unsigned kAttemptsMax = 2;
@@ -108,6 +108,7 @@ class Exchange {
   void start_deadline();
   void start_attempt();
   void check_time();
+  void watch_body();
   void answer(uint16_t status, Reason reason, std::string detail = {});
   void answer_with(http::MessageHead head, std::string_view text, Reason reason,
                    std::string detail);
@@ -133,6 +134,8 @@ class Exchange {
   unsigned unsettled_tries_ = 0;
   std::unique_ptr<hbone::Alarm> deadline_;
   std::unique_ptr<hbone::Alarm> attempt_deadline_;
+  std::unique_ptr<hbone::Alarm> body_patience_;  // runs while only the client can go on
+  uint64_t bytes_when_patient_ = 0;              // of both bodies, when it was started last
   BodyPump request_body_;
   BodyPump answer_body_;
   std::optional<Error> request_error_;  // the backend takes no more of the request

@@ -353,6 +353,90 @@ TEST(Exchange, ALateAnswerIs504AndItsConnectionIsNotKept) {
   EXPECT_FALSE(world.is_over());
 }
 
+constexpr std::string_view kUpload = "POST / HTTP/1.1\r\nhost: pay\r\ncontent-length: 10\r\n\r\n";
+
+// The bug: such a client held its exchange, and a connection to a backend, for ever.
+TEST(Exchange, ABodyThatDoesNotComeIs408AndTheClientIsToldThatItEnds) {
+  ExchangeWorld world;
+  world.say(kUpload);
+  world.run();
+  const Server& server = world.accept();
+  world.alarms.ring_within(kHttpBodyTime);
+  const std::string got = world.received();
+  EXPECT_TRUE(got.starts_with("HTTP/1.1 408 ")) << got;
+  EXPECT_NE(got.find("connection: close"), std::string::npos) << got;
+  EXPECT_TRUE(server.requests->is_reset);
+  EXPECT_EQ(world.last().reason, Reason::http_body_timeout);
+  EXPECT_EQ(world.stats.count_of(Reason::http_body_timeout), 1u);
+  EXPECT_TRUE(world.answers->is_ended);
+}
+
+TEST(Exchange, ABodyThatComesSlowlyIsNotCut) {
+  ExchangeWorld world;
+  world.say(kUpload);
+  world.run();
+  const Server& server = world.accept();
+  for (int i = 0; i < 10; i++) {
+    world.alarms.advance(kHttpBodyTime - std::chrono::milliseconds(1));
+    world.run();
+    world.say("x");
+    world.run();
+  }
+  world.alarms.advance(kHttpBodyTime);  // the backend takes its time
+  world.run();
+  EXPECT_TRUE(server.requests->seen.ends_with("xxxxxxxxxx"));
+  server.say(ok("thanks"));
+  EXPECT_TRUE(world.received().ends_with("thanks"));
+}
+
+TEST(Exchange, ABodyThatCameBeforeTheLoopToldIsInTime) {
+  ExchangeWorld world;
+  world.say(kUpload);
+  world.run();
+  const Server& server = world.accept();
+  world.say("0123456789");
+  world.stream->announce();  // and the alarm rings before the turn
+  world.alarms.advance(kHttpBodyTime);
+  world.run();
+  EXPECT_TRUE(server.requests->seen.ends_with("0123456789"));
+  EXPECT_TRUE(world.log.records.empty());
+}
+
+TEST(Exchange, ABodyThatStopsBehindAnAnswerThatHasBegunIsAReset) {
+  ExchangeWorld world;
+  world.say(kUpload);
+  world.run();
+  const Server& server = world.accept();
+  server.say("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nsome");
+  world.received();
+  world.alarms.advance(kHttpBodyTime - std::chrono::milliseconds(1));
+  world.run();
+  server.say("more");  // an answer that flows is reason enough to wait
+  world.received();
+  world.alarms.advance(kHttpBodyTime - std::chrono::milliseconds(1));
+  world.run();
+  ASSERT_FALSE(world.is_over());
+  world.alarms.advance(std::chrono::milliseconds(1));
+  world.run();
+  EXPECT_TRUE(world.is_over());
+  EXPECT_TRUE(world.is_reset());
+  EXPECT_EQ(world.last().reason, Reason::http_body_timeout);
+}
+
+TEST(Exchange, ABackendThatTakesNothingIsNotTheClientsFault) {
+  ExchangeWorld world;
+  world.say(kUpload);
+  world.run();
+  const Server& server = world.accept();
+  server.requests->capacity = 1;
+  world.say("0123");
+  world.run();
+  world.alarms.advance(kHttpBodyTime);
+  world.run();
+  EXPECT_FALSE(world.is_over());
+  EXPECT_TRUE(world.log.records.empty());
+}
+
 TEST(Exchange, AnAnswerThatIsCutIsAReset) {
   ExchangeWorld world;
   world.get();
