@@ -335,8 +335,11 @@ std::string why_json(const WhyReport& report) {
                         {"port", report.question.port},
                         {"destination", report.destination},
                         {"path", report.path},
-                        {"verdict", broken == nullptr ? "allowed" : "broken"},
+                        {"verdict", broken != nullptr           ? "broken"
+                                    : report.decided_by.empty() ? "allowed"
+                                                                : "undecided"},
                         {"broken", broken == nullptr ? "" : broken->name},
+                        {"decided_by", report.decided_by},
                         {"links", std::move(links)}});
 }
 

@@ -27,8 +27,10 @@
 //                group of clients ("all", a namespace, or "others")
 // /v1/config/policies  {generation, policies:[{kind, namespace, name, action, mode, port_modes,
 //                selector, rules, unreadable, file, line, selects:[pod]}]}
-// /v1/why       {from, to, port, destination, path, verdict, broken, links:[{name, result, detail,
-//                fix}]}; result: ok|broken|skipped; broken: name of the first broken link or ""
+// /v1/why       {from, to, port, destination, path, verdict, broken, decided_by, links:[{name,
+//                result, detail, fix}]}; result: ok|broken|skipped; broken: name of the first
+//                broken link or ""; verdict: allowed|broken|undecided; decided_by: the node whose
+//                agent alone knows what is left open, or ""
 // /v1/check     {ok, checks:[{group, name, result, detail, fix}]}; result: ok|warning|error
 #pragma once
 

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <map>
 #include <set>
 #include <utility>
 
+#include "admin/far_pod.h"
 #include "config/runtime_config.h"
 
 namespace keelson::admin {
@@ -69,13 +71,18 @@ class Explainer {
   bool check_rules();
   bool find_endpoints();
   bool find_backends();
-  Route route_to(const Endpoint& endpoint, const model::Pod* pod) const;
+  // Kept as long as the explanation is made; null for nothing.
+  const model::Pod* keep(std::optional<FarPod> far);
+  bool is_far(const model::Pod& pod) const;
+  Route route_to(const Endpoint& endpoint, const model::Pod* pod);
   void judge_routes();
   bool judge(const Route& route);
   bool judge_path(const Route& route);
   bool judge_destination(const Route& route);
   bool judge_mode(const Route& route);
   bool judge_policy(const Route& route);
+  bool leave_to_its_node(const std::string& link, const Route& route, const std::string& what,
+                         const std::vector<std::string>& names);
   bool judge_proxy(const Route& route);
   void add_recent();
 
@@ -96,6 +103,7 @@ class Explainer {
   bool per_request_ = false;                 // captured because of an HTTPRoute
   const config::RouteSet* rules_ = nullptr;  // null: to the Service's own endpoints
   std::vector<Route> routes_;
+  std::deque<FarPod> far_pods_;  // addresses of its elements stay
 };
 
 bool Explainer::find_source() {
@@ -167,12 +175,18 @@ bool Explainer::find_target() {
   }
   target_pod_ = view_.find_pod(name->ns, name->name);
   if (target_pod_ == nullptr)
-    return broken("name", "no Service and no pod is named " + report_.question.to,
+    target_pod_ = keep(find_far_pod(view_.snapshot, name->ns, name->name));
+  if (target_pod_ == nullptr)
+    return broken("name",
+                  "no Service and no pod is named " + report_.question.to +
+                      "; a pod of another node is known here by its NodeState and EndpointSlices",
                   "kubectl get services,pods -n " + name->ns);
   ok("name", "pod " + report_.question.to + " exists");
   if (report_.question.port != 0) return true;
   if (target_pod_->ports.size() != 1)
-    return broken("port", "the pod does not name exactly one port",
+    return broken("port",
+                  is_far(*target_pod_) ? "which ports the pod has only its node knows"
+                                       : "the pod does not name exactly one port",
                   "keelsonctl why " + report_.question.from + " " + report_.question.to + ":PORT");
   report_.question.port = target_pod_->ports.front().port;
   return true;
@@ -311,7 +325,16 @@ bool Explainer::find_endpoints() {
                 "kubectl get pods" + where + " -o wide");
 }
 
-Route Explainer::route_to(const Endpoint& endpoint, const model::Pod* pod) const {
+const model::Pod* Explainer::keep(std::optional<FarPod> far) {
+  return far ? &far_pods_.emplace_back(std::move(*far)).pod : nullptr;
+}
+
+bool Explainer::is_far(const model::Pod& pod) const {
+  return std::ranges::any_of(far_pods_, [&](const FarPod& far) { return &far.pod == &pod; });
+}
+
+Route Explainer::route_to(const Endpoint& endpoint, const model::Pod* pod) {
+  if (pod == nullptr) pod = keep(find_far_pod(view_.snapshot, endpoint.address));
   Route route{endpoint, pod, "passthrough", {}};
   const uint16_t port = report_.question.port;
   if (!source_meshed_) {
@@ -339,7 +362,7 @@ Route Explainer::route_to(const Endpoint& endpoint, const model::Pod* pod) const
     return record && (record->flags & KS_POD_LOCAL_MTLS) != 0;
   };
   if (!row) {
-    route.because = "the destination is outside the mesh";
+    route.because = "the destination is outside the mesh: plaintext";
   } else if ((row->flags & KS_ADDRESS_LOCAL) != 0) {
     const bool mtls = local_mtls(source_) || local_mtls(pod);
     route.path = mtls ? "capture" : "direct";
@@ -347,26 +370,30 @@ Route Explainer::route_to(const Endpoint& endpoint, const model::Pod* pod) const
                          : "same node, no L7 need: no proxy in between";
   } else if ((row->flags & KS_ADDRESS_READY) != 0) {
     route.path = "capture";
-    route.because = "another node: mTLS by the proxies";
+    route.because = "another node: mTLS by the proxies (HBONE)";
   } else {
-    route.because = "another node that does not list the pod as ready yet";
+    route.because = "another node that does not list the pod as ready yet: plaintext";
   }
   return route;
 }
 
 // The links after the endpoint choice are shown for the first endpoint that is broken, because that
-// is the one that some connections meet; without any, for the first.
+// is the one that some connections meet; without any, for the first that its node decides about, or
+// else for the first.
 void Explainer::judge_routes() {
   if (routes_.empty()) return;
   const auto before = report_.links;
-  const Route* chosen = &routes_.front();
+  const Route* chosen = nullptr;
+  const Route* undecided = nullptr;
   for (const auto& route : routes_) {
     const bool good = judge(route);
     report_.links = before;
+    if (!std::exchange(report_.decided_by, {}).empty() && undecided == nullptr) undecided = &route;
     if (good) continue;
     chosen = &route;
     break;
   }
+  if (chosen == nullptr) chosen = undecided != nullptr ? undecided : &routes_.front();
   report_.path = chosen->path;
   report_.destination =
       chosen->pod != nullptr ? pod_text(*chosen->pod) : chosen->endpoint.to_string();
@@ -400,19 +427,23 @@ bool Explainer::judge_destination(const Route& route) {
     return skip("destination", route.endpoint.to_string() + " is not a pod of the mesh");
   const std::string name = "pod " + pod_text(*route.pod);
   const PodStanding standing = view_.standing(*route.pod);
-  const std::string node = view_.is_local(*route.pod) ? "" : " --node " + route.pod->node_name;
+  const bool is_local = view_.is_local(*route.pod);
+  const std::string node = is_local ? "" : " --node " + route.pod->node_name;
+  const std::string where = is_local ? "" : " of node " + route.pod->node_name;
   switch (standing.membership) {
     case Membership::kUnmeshed:
-      return skip("destination", name + " is not in the mesh");
+      return skip("destination", name + where + " is not in the mesh");
     case Membership::kReady:
       if (!route.pod->ready)
         return broken(
-            "destination", name + " is in the mesh but not ready",
+            "destination", name + where + " is in the mesh but not ready",
             "kubectl describe pod -n " + route.pod->meta.key.ns + " " + route.pod->meta.key.name);
-      return ok("destination", name + " is in the mesh and ready");
+      return ok("destination",
+                name + (is_local ? " is in the mesh and ready"
+                                 : where + " is in the mesh: listed there as ready"));
     default:
       return broken("destination",
-                    name + " is " + std::string(membership_name(standing.membership)) +
+                    name + where + " is " + std::string(membership_name(standing.membership)) +
                         (standing.detail.empty() ? "" : ": " + standing.detail),
                     "keelsonctl" + node + " status");
   }
@@ -424,8 +455,11 @@ bool Explainer::judge_mode(const Route& route) {
   if (is_proven(route))
     return ok("mode", route.path == "direct" ? "attested by the kernel: STRICT is met"
                                              : "mutual TLS: STRICT is met");
-  if (!view_.is_strict(*route.pod, route.endpoint.port))
-    return ok("mode", "PERMISSIVE: plaintext is judged without an identity");
+  const bool is_strict = view_.is_strict(*route.pod, route.endpoint.port);
+  if (is_far(*route.pod))
+    if (const auto names = undecided_modes(view_, *route.pod); !names.empty())
+      return leave_to_its_node("mode", route, "PeerAuthentication", names);
+  if (!is_strict) return ok("mode", "PERMISSIVE: plaintext is judged without an identity");
   const auto* policy = view_.peer_authentication(*route.pod);
   const std::string place = policy == nullptr ? std::string()
                                               : " (" + policy->meta.key.to_string() + ", " +
@@ -444,6 +478,10 @@ bool Explainer::judge_policy(const Route& route) {
   const bool known = model::is_meshed(view_.snapshot, *source_);
   const PeerAnswer answer = decide_(
       {proven ? identity : "", known ? identity : "", address, *route.pod, route.endpoint.port});
+  const bool is_certain = !answer.allowed && answer.reason == Reason::policy_denied;
+  if (is_far(*route.pod) && !is_certain)
+    if (const auto names = undecided_policies(view_, *route.pod); !names.empty())
+      return leave_to_its_node("policy", route, "AuthorizationPolicy", names);
   std::string by = answer.policy;
   if (!answer.where.file.empty()) by += ", " + answer.where.to_string();
   if (answer.allowed)
@@ -462,6 +500,17 @@ bool Explainer::judge_policy(const Route& route) {
     fix = "kubectl edit authorizationpolicy -n " + object.substr(0, slash) + " " +
           object.substr(slash + 1);
   return broken("policy", std::move(detail), std::move(fix));
+}
+
+// Labels of a pod are known on its own node only.
+bool Explainer::leave_to_its_node(const std::string& link, const Route& route,
+                                  const std::string& what, const std::vector<std::string>& names) {
+  const std::string& node = route.pod->node_name;
+  std::string list;
+  for (const auto& name : names) list += (list.empty() ? "" : ", ") + name;
+  report_.decided_by = node;
+  return skip(link, "only node " + node + " knows whether " + what + " " + list +
+                        " selects the pod: keelsonctl --node " + node + " config workloads");
 }
 
 bool Explainer::judge_proxy(const Route& route) {

@@ -52,6 +52,7 @@ struct WhyReport {
   WhyQuestion question;
   std::string destination;  // "shop/pay-1": the endpoint that the later links are about
   std::string path;         // "direct", "capture", "passthrough"; empty: not known
+  std::string decided_by;   // the node whose agent alone knows the rest; empty: all is judged
   std::vector<Link> links;
   const Link* first_broken() const noexcept;
 };

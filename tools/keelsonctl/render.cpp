@@ -244,6 +244,11 @@ Result<Rendered> render_why(std::string_view json, const Style& style) {
   result.has_findings = !broken.empty();
   if (result.has_findings)
     result.out += style.paint(Color::kRed, "broken at " + broken) + "\n";
+  else if (const std::string node = plain_text(text(answer, "decided_by")); !node.empty())
+    result.out += style.paint(Color::kYellow, "nothing is broken here, path " +
+                                                  plain_text(text(answer, "path")) + "; node " +
+                                                  node + " decides the rest") +
+                  "\n";
   else
     result.out +=
         style.paint(Color::kGreen, "allowed, path " + plain_text(text(answer, "path"))) + "\n";

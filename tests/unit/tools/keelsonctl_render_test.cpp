@@ -166,6 +166,21 @@ TEST(RenderWhy, MarksEachLinkAndNamesTheBrokenOne) {
             "broken at policy\n");
 }
 
+TEST(RenderWhy, SaysWhichNodeDecidesWhatThisOneCannotKnow) {
+  const auto shown = render_why(R"J({"from":"shop/web-1","to":"shop/pay","port":80,
+    "destination":"shop/pay-2","path":"capture","verdict":"undecided","broken":"",
+    "decided_by":"n2","links":[{"name":"policy","result":"skipped","fix":"",
+    "detail":"only node n2 knows whether AuthorizationPolicy shop/a selects the pod: keelsonctl --node n2 config workloads"}]})J",
+                                kPlain);
+  ASSERT_TRUE(shown);
+  EXPECT_FALSE(shown->has_findings);
+  EXPECT_EQ(shown->out,
+            "shop/web-1 -> shop/pay:80 (shop/pay-2)\n"
+            "  - policy         only node n2 knows whether AuthorizationPolicy shop/a selects the "
+            "pod: keelsonctl --node n2 config workloads\n"
+            "nothing is broken here, path capture; node n2 decides the rest\n");
+}
+
 TEST(RenderCheck, GroupsAndEndsWithTheWorstResult) {
   const auto shown = render_check(R"({"ok":false,"checks":[
     {"group":"kernel","name":"BTF","result":"ok","detail":"there","fix":""},

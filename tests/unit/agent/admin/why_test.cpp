@@ -186,6 +186,107 @@ TEST_F(Why, JoiningPodOfAnotherNodeIsBrokenAtDestination) {
   EXPECT_EQ(link(report, "destination").fix, "keelsonctl --node n2 status");
 }
 
+// As at the API server: pods of the own node only. pay-2 is known by n2's NodeState and the slice.
+class WhyFar : public Why {
+ protected:
+  WhyFar() {
+    mesh.add_slice({"pay-2"});
+    mesh.snapshot.pods.erase(mesh.far->meta.key);
+    mesh.live.proxy = {true, 7, {}};
+  }
+  // A policy on pods that no Service is known to select: tier=gold.
+  void select_by_another_label(const std::string& policy) {
+    const model::ObjectKey key{model::Kind::kAuthorizationPolicy, "shop", policy};
+    auto other =
+        std::make_shared<model::AuthorizationPolicy>(*mesh.snapshot.authorization_policies.at(key));
+    other->selector = model::Labels{{"tier", "gold"}};
+    mesh.snapshot.authorization_policies[key] = other;
+  }
+};
+
+TEST_F(WhyFar, APodOfAnotherNodeIsExplainedToTheEndByNameAndBehindItsService) {
+  for (const auto& [target, port] : {std::pair("shop/pay", 0), std::pair("shop/pay-2", 8080)}) {
+    const auto report = ask("shop/web-1", target, static_cast<uint16_t>(port));
+    EXPECT_EQ(broken(report), "") << target;
+    EXPECT_EQ(report.destination, "shop/pay-2");
+    EXPECT_EQ(report.path, "capture");
+    EXPECT_EQ(report.decided_by, "");
+    EXPECT_EQ(link(report, "path").detail, "capture: another node: mTLS by the proxies (HBONE)");
+    EXPECT_EQ(link(report, "destination").detail,
+              "pod shop/pay-2 of node n2 is in the mesh: listed there as ready");
+    EXPECT_EQ(link(report, "mode").detail, "mutual TLS: STRICT is met");
+    EXPECT_EQ(link(report, "policy").detail, "no AuthorizationPolicy refuses it");
+    EXPECT_EQ(link(report, "proxy").result, LinkResult::kOk);
+  }
+  EXPECT_EQ(broken(ask("shop/web-1", "shop/pay-2")), "port") << "its ports are not known here";
+}
+
+TEST_F(WhyFar, PolicyIsJudgedByTheLabelsThatItsServiceSelectsBy) {
+  mesh.add_policy("no-web", model::PolicyAction::kDeny, "cluster.local/ns/shop/sa/web");
+  const auto report = ask("shop/web-1", "shop/pay");
+  EXPECT_EQ(broken(report), "policy");
+  EXPECT_NE(link(report, "policy").detail.find("shop/no-web"), std::string::npos);
+  EXPECT_EQ(report.decided_by, "");
+}
+
+TEST_F(WhyFar, APolicyOnLabelsThatOnlyItsNodeKnowsIsLeftToThatNode) {
+  mesh.add_policy("gold", model::PolicyAction::kDeny, "cluster.local/ns/shop/sa/web");
+  select_by_another_label("gold");
+  const auto report = ask("shop/web-1", "shop/pay");
+  EXPECT_EQ(broken(report), "");
+  EXPECT_EQ(report.decided_by, "n2");
+  EXPECT_EQ(link(report, "policy").result, LinkResult::kSkipped);
+  EXPECT_EQ(link(report, "policy").detail,
+            "only node n2 knows whether AuthorizationPolicy shop/gold selects the pod: keelsonctl "
+            "--node n2 config workloads");
+  // Also behind a Service with an endpoint on this node, which all is known of.
+  mesh.snapshot.pods[mesh.far->meta.key] = mesh.far;
+  mesh.add_slice({"pay-1", "pay-2"});
+  mesh.snapshot.pods.erase(mesh.far->meta.key);
+  EXPECT_EQ(ask("shop/web-1", "shop/pay").destination, "shop/pay-2");
+  // What is refused in any case is said.
+  mesh.add_policy("no-web", model::PolicyAction::kDeny, "cluster.local/ns/shop/sa/web");
+  const auto refused = ask("shop/web-1", "shop/pay");
+  EXPECT_EQ(broken(refused), "policy");
+  EXPECT_EQ(refused.decided_by, "");
+}
+
+TEST_F(WhyFar, StrictTowardsACallerOutsideTheMeshIsSaid) {
+  mesh.add_strict();
+  EXPECT_EQ(broken(ask("out/raw-1", "shop/pay")), "mode");
+}
+
+TEST_F(WhyFar, APodThatItsNodeDoesNotListAsReadyIsBrokenAtDestination) {
+  mesh.set_far_state(model::PodState::kJoining);
+  auto report = ask("shop/web-1", "shop/pay");
+  EXPECT_EQ(report.path, "passthrough");
+  EXPECT_EQ(broken(report), "destination");
+  EXPECT_EQ(link(report, "destination").detail,
+            "pod shop/pay-2 of node n2 is joining: listed by node n2");
+  EXPECT_EQ(link(report, "destination").fix, "keelsonctl --node n2 status");
+  mesh.snapshot.node_states.clear();
+  report = ask("shop/web-1", "shop/pay");
+  EXPECT_EQ(broken(report), "destination");
+  EXPECT_EQ(link(report, "destination").detail,
+            "pod shop/pay-2 of node n2 is pending: node n2 does not list it");
+  EXPECT_EQ(link(report, "path").detail,
+            "passthrough: the destination is outside the mesh: plaintext");
+}
+
+TEST_F(WhyFar, APodOfANamespaceOutsideTheMeshIsToldApartFromOneThatIsNotListed) {
+  mesh.snapshot.node_states.clear();
+  mesh.add_namespace("shop", false);
+  const auto report = ask("out/raw-1", "shop/pay-2", 8080);
+  EXPECT_EQ(broken(report), "");
+  EXPECT_EQ(link(report, "destination").detail, "pod shop/pay-2 of node n2 is not in the mesh");
+}
+
+TEST_F(WhyFar, ANameThatNobodyKnowsIsBrokenAtNameAndSaysHowOthersAreKnown) {
+  const auto report = ask("shop/web-1", "shop/pay-3");
+  EXPECT_EQ(broken(report), "name");
+  EXPECT_NE(link(report, "name").detail.find("NodeState"), std::string::npos);
+}
+
 TEST_F(Why, AServiceWithARouteIsCapturedAndNeedsTheProxyAndItsBackends) {
   mesh.live.proxy.connected = true;
   mesh.live.proxy.acknowledged_generation = 7;
