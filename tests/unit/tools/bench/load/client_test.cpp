@@ -91,9 +91,7 @@ TEST(LoadClient, WhatAnOrderlyEndOvertookIsSentAgainOnce) {
 }
 
 TEST(LoadClient, AnOrderlyEndBeforeAnyAnswerIsAReset) {
-  LoadServer server([](Channel& channel) {
-    channel.read_request();
-  });
+  LoadServer server([](Channel& channel) { channel.read_request(); });
   const Outcome outcome =
       run_load({"--url", url(server), "--connections", "1", "--closed", "--requests", "3"});
   EXPECT_EQ(outcome.report["errors"]["reset"], 3);
