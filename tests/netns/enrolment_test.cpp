@@ -114,7 +114,7 @@ TEST_F(EnrolmentInKernel, a_pod_enters_survives_holds_death_and_leaves_without_a
                         bytes_of(ks_address{pod.netns_cookie, 0, KS_ADDRESS_OPEN, 0})));
   ASSERT_TRUE(maps->erase(MapId::kPod, bytes_of(pod.netns_cookie)));
   EXPECT_EQ(dial(8080), 0) << "a leaving pod is open";
-  node_.inside([&] { enrolment.release_retired([](uint64_t) { return true; }); });
+  node_.inside([&] { enrolment.release_retired([](const compile::LocalPod&) { return true; }); });
   ASSERT_TRUE(maps->erase(MapId::kAddress, bytes_of(row.addr4)));
   EXPECT_EQ(enrolment.leaving(), 0U);
   EXPECT_EQ(dial(8080), 0);

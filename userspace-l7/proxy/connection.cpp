@@ -4,6 +4,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <utility>
+
 #include "base/assert.h"
 #include "base/limits.h"
 
@@ -45,6 +47,7 @@ size_t Connection::run(size_t budget_bytes) {
   }
   if (!relay_) return advance(budget_bytes);  // may destroy this, or start the relay and wake
   const Relay::Progress progress = relay_->pump(budget_bytes);
+  if (progress.bytes > 0) has_looked_again_ = false;
   on_relayed(progress);
   return progress.bytes;
 }
@@ -86,6 +89,11 @@ void Connection::end_if_quiet() {
   if (!is_last_call_ || !relay_->is_answered()) return;
   const auto quiet = services_.clock.now() - relay_->last_activity();
   if (quiet >= kRelayQuietTime) {
+    // The loop may not have told yet what has come since: a question that waits is no quiet.
+    if (!std::exchange(has_looked_again_, true)) {
+      relay_->look_again();
+      return wake();
+    }
     if (auto ended = relay_->end_answered(); !ended) {
       relay_->reset(ended.error().reason);
       finish(ended.error().reason, ended.error().message());

@@ -109,6 +109,7 @@ class Connection : public hbone::Runnable {
   std::unique_ptr<Relay> relay_;
   std::unique_ptr<hbone::Alarm> starved_;
   bool is_last_call_ = false;
+  bool has_looked_again_ = false;        // since bytes moved last
   std::unique_ptr<hbone::Alarm> quiet_;  // since the last call
 };
 

@@ -43,7 +43,9 @@ Relay::Progress Relay::pump(size_t bytes_max) {
   if (progress.bytes > 0) {
     last_activity_ = clock_.now();
     // An answer to what moved just now cannot be here yet.
-    is_far_last_ = forward_.bytes == forward_before;
+    const bool is_far_last = forward_.bytes == forward_before;
+    if (is_far_last && !is_far_last_ && forward_.bytes > 0) answers_++;
+    is_far_last_ = is_far_last;
   }
   account();
   if (!is_fine)
@@ -96,8 +98,10 @@ bool Relay::read_some(Direction& direction, bool& is_moving) {
 
 bool Relay::write_some(Direction& direction, bool& is_moving) {
   Side& side = direction.to;
-  if (direction.is_dropped) {
-    direction.buffer.clear();
+  if (direction.is_told_over) {
+    if (!direction.buffer.empty())
+      return fail(side, {Reason::drain_deadline, ErrorSource::kInternal, false, 0,
+                         "more came after an answer that had seemed to be the last"});
     direction.is_ended = direction.is_read_ended;
     return true;
   }
@@ -117,13 +121,20 @@ bool Relay::write_some(Direction& direction, bool& is_moving) {
 }
 
 bool Relay::is_answered() const noexcept {
-  return is_far_last_ && forward_.buffer.empty() && backward_.buffer.empty() &&
-         !forward_.is_read_ended && !backward_.is_read_ended && !backward_.is_dropped;
+  return is_far_last_ && answers_ >= 2 && forward_.buffer.empty() && backward_.buffer.empty() &&
+         !forward_.is_read_ended && !backward_.is_read_ended && !backward_.is_told_over;
+}
+
+void Relay::look_again() noexcept {
+  for (Side* side : {&near_, &far_}) {
+    side->stream->look_again();
+    side->can_read = true;
+  }
 }
 
 Result<void> Relay::end_answered() {
   KS_TRY(near_.stream->shutdown_write());
-  backward_.is_dropped = true;
+  backward_.is_told_over = true;
   return {};
 }
 

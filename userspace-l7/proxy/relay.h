@@ -38,11 +38,13 @@ class Relay {
 
   // Not after kEnded or kFailed.
   Progress pump(size_t bytes_max);
-  // The far side said something last, nothing is held, and neither has ended: with a protocol of
-  // questions and answers nobody waits for anything.
+  // The sides have taken turns, twice at least, the far one last; nothing is held and neither has
+  // ended: this is a protocol of questions and answers, in which nobody waits for anything now.
   bool is_answered() const noexcept;
-  // Ends in order what is_answered(): `near` reads an end; what it still sends is carried on, what
-  // `far` still says is dropped. It has ended when both have.
+  // Both sides are asked anew at the next pump(), whatever they have announced.
+  void look_again() noexcept;
+  // Ends in order what is_answered(): `near` reads an end; what it still sends is carried on. It
+  // has ended when `far` has too; should that say more instead, both are reset.
   Result<void> end_answered();
   // Both sides see a reset. Idempotent; then only the observers below.
   void reset(Reason why) noexcept;
@@ -83,7 +85,7 @@ class Relay {
     BufferChain buffer;
     uint64_t bytes = 0;  // taken by `to`
     bool is_read_ended = false;
-    bool is_dropped = false;  // what is read: `to` has read an end
+    bool is_told_over = false;  // `to` has read an end, nothing may follow
     bool is_ended = false;
   };
 
@@ -105,6 +107,7 @@ class Relay {
   std::optional<Error> error_;
   bool failed_far_ = false;
   bool is_far_last_ = false;  // bytes of `far` moved last
+  unsigned answers_ = 0;      // how often they did after bytes of `near`
   bool is_starved_ = false;   // of the pump that runs
   bool has_more_ = false;     // likewise
   MonotonicTime last_activity_;

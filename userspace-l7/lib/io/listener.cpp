@@ -96,7 +96,7 @@ void Listener::accept_some() {
 }
 
 void Listener::accept_rest() {
-  while (accept_one()) {
+  for (int i = 0; i < kListenBacklog && accept_one(); i++) {
   }
 }
 

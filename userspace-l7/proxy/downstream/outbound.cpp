@@ -52,6 +52,13 @@ void OutboundConnection::on_connect_failed(const Error& why) {
 
 Result<void> OutboundConnection::connect() {
   const ServingConfig& newest = *services().config;
+  // It was captured for a pod of the mesh: in the clear only while its node says itself that it is
+  // not ready (any more); to an address that nobody has, never.
+  if (newest.workload(capture_.destination().address) == nullptr)
+    return fail(Reason::destination_unknown, ErrorSource::kConfig,
+                capture_.destination().to_string());
+  record().destination_identity.clear();
+  record().policy.clear();
   KS_ASSIGN(target_, resolve_target(newest, pod_, capture_.destination()));
   target_->client = capture_.client;
   target_->service = capture_.service;

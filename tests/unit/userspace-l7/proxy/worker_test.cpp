@@ -160,6 +160,7 @@ class WorkerTest : public testing::Test {
     std::string without_certificate = {};  // this account only
     bool has_left = false;                 // A's pod
     bool has_receiver = true;              // B's pod, as one of this worker
+    bool has_destination = true;           // B's address has an owner
   };
   void apply(const Shape& shape) {
     configure(shape);
@@ -223,8 +224,9 @@ class WorkerTest : public testing::Test {
     }
     runtime.identities[pod.identity] =
         std::make_shared<const config::Identity>(config::Identity{name, material});
-    runtime.workloads[pod.addresses[0]] = std::make_shared<const config::Workload>(
-        config::Workload{"shop/" + pod.name, pod.identity, "node-1", shape.is_ready});
+    if (account == "cart" || shape.has_destination)
+      runtime.workloads[pod.addresses[0]] = std::make_shared<const config::Workload>(
+          config::Workload{"shop/" + pod.name, pod.identity, "node-1", shape.is_ready});
     const std::string uid = pod.uid;
     if ((uid == "uid-a" && shape.has_left) || (uid == "uid-b" && !shape.has_receiver)) return;
     runtime.local_pods[uid] = std::make_shared<const config::LocalPod>(std::move(pod));
@@ -436,6 +438,14 @@ TEST_F(WorkerTest, WhatWasCapturedForAPodThatIsNotReadyAnyMoreGoesAsTheKernelWou
   say(client, "in the clear");
   EXPECT_EQ(hear(server, 12), "in the clear");
   EXPECT_EQ(worker_->stats().handshakes_total.value(), 0u);
+}
+
+// Its address may be a stranger's by now: what was captured for the mesh does not go there in the
+// clear.
+TEST_F(WorkerTest, RefusesADestinationThatNobodyHas) {
+  apply({.has_destination = false});
+  EXPECT_EQ(wait_for_end(dial()), ECONNRESET);
+  EXPECT_TRUE(is_counted(Reason::destination_unknown));
 }
 
 TEST_F(WorkerTest, WhatCannotBeCarriedYetIsTriedAgainWithTheNextConfiguration) {
