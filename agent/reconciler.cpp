@@ -56,26 +56,31 @@ void Reconciler::select(std::vector<pods::WantedPod> wanted) {
                        [&](const auto& pod) { return pod.uid == uid; });
   };
   // One whose sandbox has ended is gone at once: its addresses may soon be another pod's.
-  const auto still_exists = [&](const std::string& uid) {
+  const auto still_exists = [&](const std::string& uid, const std::string& netns_path) {
     return std::any_of(snapshot_->pods.begin(), snapshot_->pods.end(), [&](const auto& entry) {
       const model::Pod& pod = *entry.second;
-      return pod.meta.uid == uid && !pod.terminal &&
-             (!pod.netns_path.empty() || parts_.sandboxes.of_pod(runtime_uid(pod)) != nullptr);
+      if (pod.meta.uid != uid || pod.terminal) return false;
+      const pods::Sandbox* sandbox = parts_.sandboxes.of_pod(runtime_uid(pod));
+      return pod.netns_path == netns_path ||
+             (sandbox != nullptr && sandbox->netns_path == netns_path);
     });
   };
   const MonotonicTime now = parts_.clock.now();
   for (const pods::WantedPod& pod : wanted_)
     if (!is_selected(pod.uid)) leaving_.try_emplace(pod.uid, Leaving{pod, now + kLeaveDelay});
-  const auto is_settled = [&](const std::string& uid) {
-    return is_selected(uid) || !still_exists(uid);
-  };
-  for (const auto& [uid, leaving] : leaving_)
-    if (leaving.until <= now) lingering_.try_emplace(uid, now + kLingerDelay);
+  for (const auto& [uid, leaving] : leaving_) {
+    if (is_selected(uid)) parts_.enrolment.begin_grace(uid);
+    if (leaving.until <= now) lingering_.try_emplace(uid, Lingering{leaving.pod.netns_path, {}});
+  }
   std::erase_if(leaving_, [&](const auto& entry) {
-    return is_settled(entry.first) || entry.second.until <= now;
+    const auto& [uid, leaving] = entry;
+    return is_selected(uid) || leaving.until <= now || !still_exists(uid, leaving.pod.netns_path);
   });
-  std::erase_if(lingering_,
-                [&](const auto& entry) { return is_settled(entry.first) || entry.second <= now; });
+  std::erase_if(lingering_, [&](const auto& entry) {
+    const auto& [uid, lingering] = entry;
+    return is_selected(uid) || (lingering.until && *lingering.until <= now) ||
+           !still_exists(uid, lingering.netns_path);
+  });
   wanted_ = std::move(wanted);
   selected_ = wanted_;
   for (const auto& [uid, leaving] : leaving_) selected_.push_back(leaving.pod);
@@ -90,9 +95,18 @@ void Reconciler::apply_until_settled() {
     moved = parts_.enrolment.attach_opened(
         rows, [this](const std::string& uid) { return has_identity(uid); });
     moved |= parts_.enrolment.release_retired([&](const compile::LocalPod& pod) {
-      return !has_pod_row(rows, pod.netns_cookie) && !lingering_.contains(pod.uid);
+      return !has_pod_row(rows, pod.netns_cookie) && !lingers(pod.uid);
     });
   }
+}
+
+// From the moment on that its rows are gone.
+bool Reconciler::lingers(const std::string& uid) {
+  const auto found = lingering_.find(uid);
+  if (found == lingering_.end()) return false;
+  const MonotonicTime now = parts_.clock.now();
+  if (!found->second.until) found->second.until = now + kLingerDelay;
+  return now < *found->second.until;
 }
 
 bool Reconciler::has_identity(const std::string& uid) const {
@@ -168,7 +182,8 @@ std::optional<MonotonicTime> Reconciler::next_run() const {
   std::optional<MonotonicTime> next = parts_.enrolment.next_retry();
   const auto sooner = [&](MonotonicTime time) { next = next ? std::min(*next, time) : time; };
   for (const auto& [uid, leaving] : leaving_) sooner(leaving.until);
-  for (const auto& [uid, until] : lingering_) sooner(until);
+  for (const auto& [uid, lingering] : lingering_)
+    if (lingering.until) sooner(*lingering.until);
   if (error_) sooner(parts_.clock.now() + kErrorRetryDelay);
   return next;
 }

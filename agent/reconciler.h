@@ -69,6 +69,7 @@ class Reconciler {
   void apply_until_settled();
   bool apply();
   bool has_identity(const std::string& uid) const;
+  bool lingers(const std::string& uid);
   void write_node_state();
   void note_error(Error error);
 
@@ -77,10 +78,14 @@ class Reconciler {
   compile::Compiler compiler_;
   std::shared_ptr<const model::Snapshot> snapshot_;
   std::shared_ptr<const compile::Plan> plan_;
-  std::vector<pods::WantedPod> wanted_;             // of the last run
-  std::vector<pods::WantedPod> selected_;           // wanted and leaving
-  std::map<std::string, Leaving> leaving_;          // by uid
-  std::map<std::string, MonotonicTime> lingering_;  // then: out of the kernel, still the proxy's
+  std::vector<pods::WantedPod> wanted_;     // of the last run
+  std::vector<pods::WantedPod> selected_;   // wanted and leaving
+  std::map<std::string, Leaving> leaving_;  // by uid
+  struct Lingering {
+    std::string netns_path;
+    std::optional<MonotonicTime> until;  // nothing: its rows are still there
+  };
+  std::map<std::string, Lingering> lingering_;  // then: out of the kernel, still the proxy's
   std::vector<RefusedPod> refused_;
   std::optional<Error> error_;
   std::string logged_error_;  // of this row of failures

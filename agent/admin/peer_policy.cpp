@@ -49,6 +49,7 @@ compile::Plan remote_plan(const MeshView& view, const model::Pod& pod, uint64_t 
   model::Snapshot snapshot = view.snapshot;
   snapshot.services.clear();
   snapshot.endpoint_slices.clear();
+  snapshot.http_routes.clear();
   // Of another node's pod there is no object at the API server's agents.
   snapshot.pods.insert_or_assign(pod.meta.key, std::make_shared<const model::Pod>(pod));
   compile::NodeFacts facts;

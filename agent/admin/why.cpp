@@ -86,6 +86,14 @@ class Explainer {
   bool judge_proxy(const Route& route);
   void add_recent();
 
+  // Its node does not list it: not in the mesh yet, or kept out by what only its node sees.
+  bool is_unlisted(const model::Pod& pod) const {
+    return is_far(pod) && view_.standing(pod).membership == Membership::kPending;
+  }
+  bool is_outside(const Route& route) const {
+    return route.pod == nullptr || is_unlisted(*route.pod) ||
+           view_.standing(*route.pod).membership == Membership::kUnmeshed;
+  }
   bool is_proven(const Route& route) const {
     return source_meshed_ && (route.path == "direct" || route.path == "capture");
   }
@@ -430,6 +438,10 @@ bool Explainer::judge_destination(const Route& route) {
   const bool is_local = view_.is_local(*route.pod);
   const std::string node = is_local ? "" : " --node " + route.pod->node_name;
   const std::string where = is_local ? "" : " of node " + route.pod->node_name;
+  if (is_unlisted(*route.pod))
+    return skip("destination", name + where +
+                                   " is not listed by its node: not in the mesh yet, or kept out "
+                                   "(its own label, the node's network)");
   switch (standing.membership) {
     case Membership::kUnmeshed:
       return skip("destination", name + where + " is not in the mesh");
@@ -450,8 +462,7 @@ bool Explainer::judge_destination(const Route& route) {
 }
 
 bool Explainer::judge_mode(const Route& route) {
-  if (route.pod == nullptr || view_.standing(*route.pod).membership == Membership::kUnmeshed)
-    return skip("mode", "the destination asks for nothing");
+  if (is_outside(route)) return skip("mode", "the destination asks for nothing");
   if (is_proven(route))
     return ok("mode", route.path == "direct" ? "attested by the kernel: STRICT is met"
                                              : "mutual TLS: STRICT is met");
@@ -470,7 +481,7 @@ bool Explainer::judge_mode(const Route& route) {
 }
 
 bool Explainer::judge_policy(const Route& route) {
-  if (route.pod == nullptr || view_.standing(*route.pod).membership == Membership::kUnmeshed)
+  if (is_outside(route))
     return skip("policy", "the destination is not in the mesh: nothing is enforced");
   const std::string identity = view_.identity(*source_);
   const bool proven = is_proven(route);

@@ -213,17 +213,19 @@ Result<Enrolment::Enrolled> Enrolment::enrol(const WantedPod& wanted) {
     return fail(Reason::pod_slots_exhausted, ErrorSource::kConfig,
                 "pod " + wanted.name + ": all " + std::to_string(KS_PODS_MAX) + " slots are used");
   pod.facts.slot = place->slot;
-  pod.facts.grace_until_ns =
-      place->fresh ? nanoseconds(clock_.now() + options_.grace) : place->grace_until_ns;
+  // A row that an earlier agent wrote for a leaving pod knows no end of it.
+  const uint64_t grace = nanoseconds(clock_.now() + options_.grace);
+  pod.facts.grace_until_ns = place->fresh ? grace : std::min(place->grace_until_ns, grace);
   // The kernel has its rows already: they were never without their hooks for long.
   if (!place->fresh) {
     KS_TRY(attach(pod));
     pod.attached = true;
   }
-  // Wanted again before it was released: it simply stays.
-  std::erase_if(leaving_, [&](const Leaving& leaving) {
-    return leaving.facts.netns_cookie == pod.facts.netns_cookie;
-  });
+  // Wanted again before it was released: it simply stays. Others have heard that it goes.
+  const bool was_leaving = std::erase_if(leaving_, [&](const Leaving& leaving) {
+                             return leaving.facts.netns_cookie == pod.facts.netns_cookie;
+                           }) > 0;
+  if (was_leaving) pod.facts.grace_until_ns = grace;
   slots_.set(pod.facts.netns_cookie, pod.facts.grace_until_ns, pod.facts.host_ifindex);
   return pod;
 }
@@ -280,6 +282,10 @@ bool Enrolment::attach_opened(const compile::Rows& applied, const MayAttach& may
 void Enrolment::begin_grace(Enrolled& pod) {
   pod.facts.grace_until_ns = nanoseconds(clock_.now() + options_.grace);
   slots_.set(pod.facts.netns_cookie, pod.facts.grace_until_ns, pod.facts.host_ifindex);
+}
+
+void Enrolment::begin_grace(const std::string& uid) {
+  if (const auto pod = enrolled_.find(uid); pod != enrolled_.end()) begin_grace(pod->second);
 }
 
 bool Enrolment::give_up_joining(const Enrolled& pod) {

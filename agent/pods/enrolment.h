@@ -67,6 +67,8 @@ class Enrolment {
   // Reads every pod's facts again and repairs hooks, listeners and a restarted hold. True: pods()
   // changed. Call it every few seconds.
   bool self_check();
+  // Others were told that this pod goes, and it stays: they may send plaintext for a while.
+  void begin_grace(const std::string& uid);
   // Un-enrolls for good the leaving pods whose rows are gone, in the safe order: hooks, then hold.
   // True: open_pods() changed.
   bool release_retired(const std::function<bool(const compile::LocalPod&)>& may_release);

@@ -26,7 +26,7 @@ constexpr char kNode[] = "node-0";
 constexpr char kPodAddress[] = "10.64.0.0";
 constexpr char kPodUid[] = "00000005-0000-4000-8000-000000000000";
 constexpr std::chrono::seconds kPatience{30};
-constexpr double kKindsFollowed = 9;
+constexpr double kKindsFollowed = 10;
 // Those that have objects here.
 const std::vector<std::string> kKinds{"namespaces",
                                       "pods",

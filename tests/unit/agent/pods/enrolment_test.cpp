@@ -200,7 +200,6 @@ TEST_F(EnrolmentTest, a_leaving_pods_slot_is_not_given_away_before_it_is_release
 
 TEST_F(EnrolmentTest, a_pod_wanted_again_while_leaving_stays_where_it_was) {
   settle({a_});
-  const uint64_t grace = enrolment_.pods()[0].grace_until_ns;
   settle({});
   clock_.advance(seconds(5));
   settle({a_});
@@ -208,7 +207,8 @@ TEST_F(EnrolmentTest, a_pod_wanted_again_while_leaving_stays_where_it_was) {
   enrolment_.release_retired(kRowsGone);
   EXPECT_THAT(hooks_.calls, IsEmpty());
   EXPECT_EQ(enrolment_.pods()[0].slot, 0U);
-  EXPECT_EQ(enrolment_.pods()[0].grace_until_ns, grace);
+  // Others have heard that it goes, and send in the clear until they hear that it stays.
+  EXPECT_EQ(enrolment_.pods()[0].grace_until_ns, 3635ULL * 1000 * 1000 * 1000);
 }
 
 TEST_F(EnrolmentTest, an_unreachable_hold_is_a_problem_and_a_leaving_pod_waits_for_it) {
@@ -334,6 +334,18 @@ TEST_F(EnrolmentTest, the_self_check_repairs_what_somebody_removed) {
   enrolment_.self_check();
   EXPECT_TRUE(hooks_.sources.contains(11));
   EXPECT_EQ(enrolment_.repairs(), 3U);
+}
+
+// A leaving pod's row has a grace without end; its agent ended, and the pod is wanted again.
+TEST_F(EnrolmentTest, a_grace_without_end_ends_after_a_restart) {
+  compile::Rows rows;
+  ks_pod row{};
+  row.grace_until_ns = UINT64_MAX;
+  rows[{compile::MapId::kPod, compile::bytes_of(uint64_t{100})}] = compile::bytes_of(row);
+  hold_.registered["a"] = "/ns/a";
+  enrolment_.recover(rows);
+  settle({a_});
+  EXPECT_EQ(enrolment_.pods()[0].grace_until_ns, 3630ULL * 1000 * 1000 * 1000);
 }
 
 TEST_F(EnrolmentTest, the_self_check_notices_new_addresses_and_another_port_range) {
