@@ -19,7 +19,8 @@ void Drain::request() {
   has_begun_ = true;
   busy_ = drained_.size();
   alarm_->start(deadline_);
-  last_call_->start(std::max(deadline_ - kDrainLastCall, std::chrono::seconds(0)));
+  // Until then answers say `close`: a client that is told so in time has no race to lose.
+  last_call_->start(std::max(deadline_ - kDrainLastCall, deadline_ / 2));
   for (Drained* each : drained_) each->begin_drain([this] { on_idle(); });
 }
 

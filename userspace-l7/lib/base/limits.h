@@ -91,8 +91,9 @@ inline constexpr unsigned kUnsettledTriesMax = 50;
 inline constexpr std::chrono::milliseconds kHttpStallTime{300000};
 // Proxy: how long a client may take to read a last answer and end its side. Longer: reset.
 inline constexpr std::chrono::milliseconds kHttpLingerTime{5000};
-// Proxy: for so long before a drain's deadline HTTP connections end where they are quiet, so that
-// none is left to be reset (a client gets kHttpLingerTime to end its side).
+// Proxy: for so long before a drain's deadline, or for half of the drain where that is less, HTTP
+// connections end where they are quiet, so that none is left to be reset (a client gets
+// kHttpLingerTime to end its side).
 inline constexpr std::chrono::seconds kDrainLastCall{5};
 // Proxy: when nothing has followed an answer for so long, opaque TCP is taken to be quiet: from a
 // drain's last call on it ends then. Shorter would cut answers that pause, longer would find no
