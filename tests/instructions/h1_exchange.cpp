@@ -231,6 +231,7 @@ class H1Exchange final : public Operation, private proxy::Registry {
   proxy::Rng rng_{1};
   Servers servers_;
   proxy::UpstreamPool upstreams_{servers_, side_.blocks, side_.alarms, clock_};
+  proxy::PodsInUse pods_{[](const config::LocalPod&) {}};
   std::shared_ptr<const proxy::SocketFacts> facts_;
   proxy::ConfigLease config_;
   const Services services_{.loop = side_.loop,
@@ -243,6 +244,7 @@ class H1Exchange final : public Operation, private proxy::Registry {
                            .sockets = stock_,
                            .tunnels = tunnels_,
                            .upstreams = upstreams_,
+                           .pods = pods_,
                            .rng = rng_,
                            .connections = *this,
                            .config = config_,
