@@ -24,6 +24,13 @@ struct HttpConnectionTest : testing::Test {
     world.serve();
     world.connection->rejudge(*world.config);
   }
+  // Once the client ends its side too.
+  void expect_an_orderly_end() {
+    world.end_client();
+    world.run();
+    EXPECT_TRUE(world.is_over());
+    EXPECT_FALSE(world.is_reset());
+  }
   ExchangeWorld world;
 };
 
@@ -110,10 +117,7 @@ TEST_F(HttpConnectionTest, RefusesAMalformedRequestAndReadsToTheClientsEnd) {
   EXPECT_TRUE(world.answers->is_ended);
   EXPECT_TRUE(world.requests->bytes.empty());
   EXPECT_FALSE(world.is_over());
-  world.end_client();
-  world.run();
-  EXPECT_TRUE(world.is_over());
-  EXPECT_FALSE(world.is_reset());
+  expect_an_orderly_end();
 }
 
 TEST_F(HttpConnectionTest, ReadsToTheClientsEndHoweverMuchIsThereAtOnce) {
@@ -126,10 +130,7 @@ TEST_F(HttpConnectionTest, ReadsToTheClientsEndHoweverMuchIsThereAtOnce) {
 }
 
 TEST_F(HttpConnectionTest, EndsInOrderBetweenTwoRequestsWithoutALine) {
-  world.end_client();
-  world.run();
-  EXPECT_TRUE(world.is_over());
-  EXPECT_FALSE(world.is_reset());
+  expect_an_orderly_end();
   EXPECT_TRUE(world.log.records.empty());
 }
 
@@ -156,10 +157,7 @@ TEST_F(HttpConnectionTest, StaysIdleInADrainUntilTheLastCallAndThenEndsInOrder) 
   world.connection->last_call();
   world.run();
   EXPECT_TRUE(world.answers->is_ended);
-  world.end_client();
-  world.run();
-  EXPECT_TRUE(world.is_over());
-  EXPECT_FALSE(world.is_reset());
+  expect_an_orderly_end();
 }
 
 // Its client may be slow to end its side: what it was sent last is not taken from it.
@@ -196,10 +194,7 @@ TEST_F(HttpConnectionTest, EndsInOrderWhenItsPodHasLeftTheMesh) {
   world.run();
   EXPECT_TRUE(world.answers->is_ended);
   EXPECT_EQ(world.stats.count_of(Reason::http_idle), 1u);
-  world.end_client();
-  world.run();
-  EXPECT_TRUE(world.is_over());
-  EXPECT_FALSE(world.is_reset());
+  expect_an_orderly_end();
 }
 
 TEST_F(HttpConnectionTest, ServesWhatCameBeforeTheLoopToldWhenItsPodLeaves) {
@@ -239,10 +234,7 @@ TEST_F(HttpConnectionTest, ARequestThatCrossesItsEndIsNotAnsweredByAReset) {
   world.get("/none");
   EXPECT_TRUE(world.requests->bytes.empty());
   EXPECT_FALSE(world.is_over());
-  world.end_client();
-  world.run();
-  EXPECT_TRUE(world.is_over());
-  EXPECT_FALSE(world.is_reset());
+  expect_an_orderly_end();
   EXPECT_EQ(world.log.records.size(), 1u);
 }
 
@@ -267,10 +259,7 @@ TEST_F(HttpConnectionTest, AFreshConnectionOfAPodThatLeftDoesNotWaitForEver) {
   world.alarms.ring_within(kHttpHeadTime);
   world.run();
   EXPECT_TRUE(world.answers->is_ended);
-  world.end_client();
-  world.run();
-  EXPECT_TRUE(world.is_over());
-  EXPECT_FALSE(world.is_reset());
+  expect_an_orderly_end();
 }
 
 TEST_F(HttpConnectionTest, ServesWhatCameBeforeTheLoopToldAtTheIdleLimit) {
