@@ -49,16 +49,16 @@ void decode_from(FieldReader& entry, ReferenceGrant& grant) {
     grant.route_namespaces.push_back(*ns);
 }
 
-// A missing name is every Service. An empty one is what the API server lets pass as missing.
+// A missing name is every Service; an empty one is refused, as by the API server.
 void decode_to(FieldReader& entry, ReferenceGrant& grant) {
   const bool is_service = is_about(entry, "", "Service");
-  const std::string name = entry.string("name").value_or("");
-  if (!name.empty() && !is_dns_subdomain(name))
+  const auto name = entry.string("name");
+  if (name && !is_dns_subdomain(*name))
     entry.refuse(Reason::bad_value, entry.find("name")->line(), "name",
-                 "'" + name + "' is not a valid name",
+                 "'" + *name + "' is not a valid name",
                  "use lower-case letters, digits, '-' and '.'; leave it out for every Service");
   else if (is_service)
-    grant.services.push_back(name);
+    grant.services.push_back(name.value_or(""));
 }
 
 }  // namespace

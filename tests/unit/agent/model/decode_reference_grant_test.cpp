@@ -72,6 +72,7 @@ TEST(DecodeReferenceGrant, WhatWouldGrantMoreThanWasMeantRefusesTheObject) {
   const std::string bad[] = {
       grant(kRoutesOfShop, "[{group: '', kind: Service, nmae: pay}]"),
       grant(kRoutesOfShop, "[{group: '', kind: Service, name: '*'}]"),
+      grant(kRoutesOfShop, "[{group: '', kind: Service, name: ''}]"),
       grant(kRoutesOfShop, "[{group: '', name: pay}]"),
       grant(kRoutesOfShop, "[{kind: Service, name: pay}]"),
       grant(kRoutesOfShop, "[]"),
