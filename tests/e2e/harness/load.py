@@ -37,8 +37,10 @@ class Load:
     def end_without_failure(self):
         report = self.end()
         failed = report["requests"] - report["ok"]
-        self._scenario.expect(f"{self.name}: {failed} of {report['requests']} requests failed",
-                              report["requests"] > 0 and not failures(report), failures(report))
+        self._scenario.expect(f"{self.name}: {failed} of {report['requests']} requests failed, {report['retried']} "
+                              "were sent again", report["requests"] > 0 and not failures(report), failures(report))
+        self._scenario.expect(f"{self.name} went on until it was told", report["seconds"] < SECONDS_MAX,
+                              report["seconds"])
         return report
 
     def _has_ended(self):

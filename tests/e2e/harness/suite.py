@@ -63,8 +63,9 @@ class Play:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._began = time.monotonic()
         with open(self._folder / "output.txt", "w", encoding="utf-8") as output:
-            self.process = Limited([sys.executable, HERE / "run", "--name", cluster.layout.name, "--cgroups", cgroups,
-                                    "--only", name], self._module.SECONDS_MAX, output)
+            self.process = LimitedProcess(
+                [sys.executable, HERE / "run", "--name", cluster.layout.name, "--cgroups", cgroups, "--only", name],
+                self._module.SECONDS_MAX, output)
 
     @property
     def announcement(self):
@@ -87,7 +88,7 @@ class Play:
         return Result(self._label, "failed", seconds, f"{detail} (see {self._folder}/)")
 
 
-class Limited:
+class LimitedProcess:
     """A process that is ended after its time, which it may clean up after. Its process group goes with it."""
 
     def __init__(self, command, seconds_max, output):

@@ -44,11 +44,11 @@ class SummaryTest(unittest.TestCase):
         self.assertTrue(suite.summary([Result("a", "passed", 0)])[1])
 
 
-class LimitedTest(unittest.TestCase):
+class LimitedProcessTest(unittest.TestCase):
     def start(self, program, *arguments, seconds_max):
         """A process that has said "ready", and what it says."""
         read_end, write_end = os.pipe()
-        process = suite.Limited([sys.executable, "-c", program, *arguments], seconds_max, write_end)
+        process = suite.LimitedProcess([sys.executable, "-c", program, *arguments], seconds_max, write_end)
         os.close(write_end)
         output = os.fdopen(read_end, "rb")
         self.addCleanup(output.close)
