@@ -13,6 +13,8 @@ endif
 PRESET := release-$(ARCH)
 PROGRAMS := image_programs
 IMAGES := build/images-$(ARCH)
+else ifneq ($(filter images-check,$(MAKECMDGOALS)),)
+$(error images-check starts programs of another architecture, emulated: make images-check ARCH=arm64)
 endif
 BUILD := build/$(PRESET)
 JOBS ?= $(shell nproc)

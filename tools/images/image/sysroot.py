@@ -91,7 +91,9 @@ def unpack(root, archive):
     with tempfile.TemporaryFile() as content:
         content.write(run(["dpkg-deb", "--fsys-tarfile", archive]))
         content.seek(0)
-        run(["tar", "--extract", "--keep-directory-symlink", "--no-same-owner", "--directory", root], stdin=content)
+        # Touched: what was compiled against an earlier tree is older than this one.
+        run(["tar", "--extract", "--touch", "--keep-directory-symlink", "--no-same-owner", "--directory", root],
+            stdin=content)
         content.seek(0)
         with tarfile.open(fileobj=content) as opened:
             names = ["/" + os.path.normpath(info.name) for info in opened if not info.isdir()]
@@ -124,7 +126,7 @@ def fetch(arch, names, at):
         prepare(root)
         for archive in download(arch, names, pathlib.Path(made) / "apt"):
             unpack(root, archive)
-        keep_links_inside(root)
+            keep_links_inside(root)  # before the next one is unpacked through them
         (root / STAMP).write_text(stamp(names))
         if at.exists():
             shutil.rmtree(at)
