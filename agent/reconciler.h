@@ -64,6 +64,11 @@ class Reconciler {
     pods::WantedPod pod;
     MonotonicTime until;  // serves until then, so that the other nodes can stop sending to it
   };
+  // Has left the kernel or is about to; the proxy serves what was captured before.
+  struct Lingering {
+    std::string netns_path;
+    std::optional<MonotonicTime> until;  // nothing: its rows are still there
+  };
 
   void select(std::vector<pods::WantedPod> wanted);
   void apply_until_settled();
@@ -78,14 +83,10 @@ class Reconciler {
   compile::Compiler compiler_;
   std::shared_ptr<const model::Snapshot> snapshot_;
   std::shared_ptr<const compile::Plan> plan_;
-  std::vector<pods::WantedPod> wanted_;     // of the last run
-  std::vector<pods::WantedPod> selected_;   // wanted and leaving
-  std::map<std::string, Leaving> leaving_;  // by uid
-  struct Lingering {
-    std::string netns_path;
-    std::optional<MonotonicTime> until;  // nothing: its rows are still there
-  };
-  std::map<std::string, Lingering> lingering_;  // then: out of the kernel, still the proxy's
+  std::vector<pods::WantedPod> wanted_;         // of the last run
+  std::vector<pods::WantedPod> selected_;       // wanted and leaving
+  std::map<std::string, Leaving> leaving_;      // by uid
+  std::map<std::string, Lingering> lingering_;  // by uid
   std::vector<RefusedPod> refused_;
   std::optional<Error> error_;
   std::string logged_error_;  // of this row of failures
