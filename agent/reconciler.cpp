@@ -9,6 +9,8 @@ namespace {
 
 // Other agents read a changed NodeState within milliseconds; a busy one may take longer.
 constexpr std::chrono::milliseconds kLeaveDelay{1500};
+// The proxy may be slow to take what a leaving pod's row waits for, or be away.
+constexpr std::chrono::seconds kAnnounceDelayMax{1};
 // What was captured before a pod's rows went has to be accepted and carried by the proxy, which
 // serves the pod as long as its hooks are there.
 constexpr std::chrono::seconds kLingerDelay{1};
@@ -44,9 +46,9 @@ void Reconciler::reconcile(std::shared_ptr<const model::Snapshot> snapshot) {
   // Also what an earlier agent enrolled serves already: to announce it as joining, if only until
   // the rows are applied again, would make other nodes send to it in the clear.
   facts_.pods = parts_.enrolment.pods();
-  write_node_state();  // leaving pods are announced before their rows go
+  write_node_state();  // pods that are gone are withdrawn before their rows go
   apply_until_settled();
-  write_node_state();  // ready pods are announced after their rows are there
+  write_node_state();  // ready and leaving pods are announced after their rows are there
 }
 
 // A pod that is not selected any more but still there serves for a while as `leaving`.
@@ -67,14 +69,19 @@ void Reconciler::select(std::vector<pods::WantedPod> wanted) {
   };
   const MonotonicTime now = parts_.clock.now();
   for (const pods::WantedPod& pod : wanted_)
-    if (!is_selected(pod.uid)) leaving_.try_emplace(pod.uid, Leaving{pod, now + kLeaveDelay});
-  for (const auto& [uid, leaving] : leaving_) {
+    if (!is_selected(pod.uid))
+      leaving_.try_emplace(pod.uid, Leaving{pod, now + kAnnounceDelayMax, {}});
+  const auto is_over = [&](const Leaving& leaving) {
+    return leaving.until && *leaving.until <= now;
+  };
+  for (auto& [uid, leaving] : leaving_) {
     if (is_selected(uid)) parts_.enrolment.begin_grace(uid);
-    if (leaving.until <= now) lingering_.try_emplace(uid, Lingering{leaving.pod.netns_path, {}});
+    if (leaving.announce_at <= now) announce(leaving);
+    if (is_over(leaving)) lingering_.try_emplace(uid, Lingering{leaving.pod.netns_path, {}});
   }
   std::erase_if(leaving_, [&](const auto& entry) {
     const auto& [uid, leaving] = entry;
-    return is_selected(uid) || leaving.until <= now || !still_exists(uid, leaving.pod.netns_path);
+    return is_selected(uid) || is_over(leaving) || !still_exists(uid, leaving.pod.netns_path);
   });
   std::erase_if(lingering_, [&](const auto& entry) {
     const auto& [uid, lingering] = entry;
@@ -84,6 +91,10 @@ void Reconciler::select(std::vector<pods::WantedPod> wanted) {
   wanted_ = std::move(wanted);
   selected_ = wanted_;
   for (const auto& [uid, leaving] : leaving_) selected_.push_back(leaving.pod);
+}
+
+void Reconciler::announce(Leaving& leaving) {
+  if (!leaving.until) leaving.until = parts_.clock.now() + kLeaveDelay;
 }
 
 // A pod joins in two rounds: its addresses are made passable, then its hooks are attached, then its
@@ -130,6 +141,7 @@ bool Reconciler::apply() {
     spdlog::info("component=rollout generation={} writes={}", plan_->generation, *applied);
   if (parts_.rollout.phase() != rollout::Phase::kIdle) return false;  // waits for the proxy
   has_applied_ = true;
+  for (auto& [uid, leaving] : leaving_) announce(leaving);
   const uint64_t cut =
       parts_.cutting.run(parts_.rollout.applied(), facts_,
                          [&](const std::string& uid) { return parts_.enrolment.sock_diag(uid); });
@@ -146,7 +158,9 @@ bool Reconciler::has_nobody() const {
 }
 
 model::PodState Reconciler::state_of(const std::string& uid) const {
-  if (leaving_.contains(uid)) return model::PodState::kLeaving;
+  // Not before its row is ready for it: who hears of it sends in the clear.
+  if (const auto found = leaving_.find(uid); found != leaving_.end() && found->second.until)
+    return model::PodState::kLeaving;
   const auto local = std::find_if(facts_.pods.begin(), facts_.pods.end(),
                                   [&](const auto& pod) { return pod.uid == uid; });
   const bool serves =
@@ -181,7 +195,7 @@ void Reconciler::note_error(Error error) {
 std::optional<MonotonicTime> Reconciler::next_run() const {
   std::optional<MonotonicTime> next = parts_.enrolment.next_retry();
   const auto sooner = [&](MonotonicTime time) { next = next ? std::min(*next, time) : time; };
-  for (const auto& [uid, leaving] : leaving_) sooner(leaving.until);
+  for (const auto& [uid, leaving] : leaving_) sooner(leaving.until.value_or(leaving.announce_at));
   for (const auto& [uid, lingering] : lingering_)
     if (lingering.until) sooner(*lingering.until);
   if (error_) sooner(parts_.clock.now() + kErrorRetryDelay);

@@ -62,7 +62,10 @@ class Reconciler {
  private:
   struct Leaving {
     pods::WantedPod pod;
-    MonotonicTime until;  // serves until then, so that the other nodes can stop sending to it
+    // When it is announced at the latest; sooner, once its row lets in what is sent in the clear.
+    MonotonicTime announce_at;
+    // Serves until then, so that the other nodes can stop sending to it; nothing: not announced.
+    std::optional<MonotonicTime> until;
   };
   // Has left the kernel or is about to; the proxy serves what was captured before.
   struct Lingering {
@@ -71,6 +74,7 @@ class Reconciler {
   };
 
   void select(std::vector<pods::WantedPod> wanted);
+  void announce(Leaving& leaving);
   void apply_until_settled();
   bool apply();
   bool has_identity(const std::string& uid) const;

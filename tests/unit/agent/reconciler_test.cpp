@@ -20,8 +20,17 @@ using std::chrono::milliseconds;
 
 constexpr uint64_t kNode = 1, kWeb = 100;
 
-class NobodyPublishes final : public rollout::Publisher {
-  bool publish(uint64_t) override { return false; }
+// The proxy; without one nobody publishes.
+class FakeProxy final : public rollout::Publisher {
+ public:
+  bool is_there = false;
+  uint64_t generation = 0;  // the newest that it was told
+
+ private:
+  bool publish(uint64_t told) override {
+    generation = told;
+    return is_there;
+  }
 };
 
 // One meshed pod, shop/web, on node a.
@@ -39,7 +48,7 @@ class ReconcilerTest : public ::testing::Test {
   void start() {
     node_state_ = std::make_unique<status::NodeStateFile>(folder_, "a");
     enrolment_ = std::make_unique<pods::Enrolment>(hold_, hooks_, clock_);
-    rollout_ = std::make_unique<rollout::Rollout>(maps_, publisher_);
+    rollout_ = std::make_unique<rollout::Rollout>(maps_, proxy_);
     cutting_ = std::make_unique<Cutting>(-1);
     compile::NodeFacts facts;
     facts.node_name = "a";
@@ -100,7 +109,7 @@ class ReconcilerTest : public ::testing::Test {
   pods::FakeHooks hooks_;
   rollout::MapRecorder maps_;
   pods::Sandboxes sandboxes_;
-  NobodyPublishes publisher_;
+  FakeProxy proxy_;
   std::unique_ptr<status::NodeStateFile> node_state_;
   std::unique_ptr<pods::Enrolment> enrolment_;
   std::unique_ptr<rollout::Rollout> rollout_;
@@ -202,6 +211,29 @@ TEST_F(ReconcilerTest, ALeavingPodLetsInWhatIsSentInTheClear) {
   EXPECT_TRUE(is_open());
   reconciler_->reconcile(snapshot(true));
   EXPECT_FALSE(is_open());
+}
+
+// Callers that hear of a leaving pod send in the clear: not before its row lets that in, which may
+// wait for the proxy.
+TEST_F(ReconcilerTest, ALeavingPodIsAnnouncedOnceItsRowIsReadyForIt) {
+  reconciler_->reconcile(snapshot(true));
+  proxy_.is_there = true;
+  reconciler_->reconcile(snapshot(false));
+  EXPECT_EQ(reconciler_->state_of("u1"), model::PodState::kReady);
+  EXPECT_NE(node_state().find("state: ready"), std::string::npos) << node_state();
+  clock_.advance(milliseconds(100));
+  ASSERT_TRUE(rollout_->on_published(proxy_.generation));
+  reconciler_->reconcile();
+  EXPECT_NE(node_state().find("state: leaving"), std::string::npos) << node_state();
+  EXPECT_EQ(*reconciler_->next_run() - clock_.now(), milliseconds(1500));
+}
+
+TEST_F(ReconcilerTest, AProxyThatDoesNotAnswerKeepsNoPodFromLeaving) {
+  reconciler_->reconcile(snapshot(true));
+  proxy_.is_there = true;
+  reconciler_->reconcile(snapshot(false));
+  run_when_it_wants();
+  EXPECT_NE(node_state().find("state: leaving"), std::string::npos) << node_state();
 }
 
 TEST_F(ReconcilerTest, NobodyIsLeftOnlyWhenTheLastPodIsOut) {
