@@ -20,6 +20,8 @@ struct Resource {
   bool is_metadata_only = false;  // nothing else of it is read: asked for as partial objects
   bool is_optional = false;       // a custom kind: its definition may be missing
   bool has_status = false;        // its status is read
+  // Objects of it only ever allow more: an agent that may not read it does without.
+  bool is_dispensable = false;
   std::string api_version(size_t version) const;  // "discovery.k8s.io/v1"
 };
 

@@ -249,6 +249,8 @@ void Reflector::on_refused(const kube::ApiError& refusal) {
   const Reason reason = refusal.error.reason;
   const bool was_away = std::exchange(is_away_, false);
   if (reason == Reason::api_kind_missing && resource_.is_optional) return on_missing();
+  // A role of an older release may not name it: said as a finding, and everything else goes on.
+  if (reason == Reason::api_forbidden && resource_.is_dispensable) state_.is_listed = true;
   if (reason == Reason::api_version_expired) {
     resource_version_.clear();
     if (was_away) backoff_.reset();  // of an outage that lasted: no reason to let the list wait

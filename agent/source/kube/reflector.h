@@ -37,7 +37,7 @@ namespace keelson::source {
 struct ReflectorState {
   std::string_view kind;
   size_t objects = 0;
-  bool is_listed = false;   // known completely once, or known to be missing
+  bool is_listed = false;   // known completely once, or known to be missing, or done without
   bool is_missing = false;  // the server does not have the kind
   bool is_watching = false;
   uint64_t relists = 0;  // lists after the first

@@ -344,6 +344,22 @@ TEST_F(ReflectorTest, ForbiddenIsSaidAndTriedAgain) {
   EXPECT_TRUE(rest_.is_called("services"));
 }
 
+// A cluster whose administrator owns the roles kept every agent of a new release from getting ready.
+TEST_F(ReflectorTest, AKindThatOnlyAllowsMoreIsDoneWithoutWhereItMayNotBeRead) {
+  for (const std::string_view kind : {"AuthorizationPolicy", "ReferenceGrant"}) {
+    start(kind);
+    rest_.answer("/v1/", 403, R"({"reason":"Forbidden","message":"no list for you"})");
+    EXPECT_EQ(reflector_->state().is_listed, kind == "ReferenceGrant") << kind;
+    EXPECT_TRUE(reflector_->state().failing_since) << kind;
+  }
+  advance_to_wake();
+  rest_.open("/v1/referencegrants");
+  rest_.line("referencegrants", event("ADDED", object("a", 3)));
+  rest_.line("referencegrants", bookmark(4, true));
+  EXPECT_THAT(taken(), ElementsAre("+ReferenceGrant shop/a"));
+  EXPECT_FALSE(reflector_->state().failing_since);
+}
+
 TEST_F(ReflectorTest, AnEventThatCannotBeReadIsAnsweredByAList) {
   start_watching();
   rest_.line("services", R"({"type":"MODIFIED","object":{"meta)");
