@@ -1,5 +1,7 @@
 #include "admin/peer_policy.h"
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "compile/compile.h"
@@ -44,14 +46,28 @@ PeerAnswer answer(const MeshView& view, const compile::Plan& plan, const ks_pod&
   return result;
 }
 
-// The plan of the pod's own node, as far as policy goes.
+// Those of the pod's namespace and of the root namespace; no others concern it.
+template <class Object>
+model::ObjectMap<Object> of_namespaces(const model::ObjectMap<Object>& objects,
+                                       const std::array<std::string_view, 2>& namespaces) {
+  model::ObjectMap<Object> chosen;
+  for (const auto& [key, object] : objects)
+    if (std::ranges::find(namespaces, key.ns) != namespaces.end()) chosen.emplace(key, object);
+  return chosen;
+}
+
+// The plan of the pod's own node, as far as policy for this pod goes: asked for one pod of a
+// Service after another, it must not cost what the mesh is large.
 compile::Plan remote_plan(const MeshView& view, const model::Pod& pod, uint64_t cookie) {
-  model::Snapshot snapshot = view.snapshot;
-  snapshot.services.clear();
-  snapshot.endpoint_slices.clear();
-  snapshot.http_routes.clear();
+  const std::array<std::string_view, 2> namespaces{pod.meta.key.ns, view.facts.root_namespace};
+  model::Snapshot snapshot;
+  snapshot.generation = view.snapshot.generation;
+  snapshot.namespaces = view.snapshot.namespaces;
+  snapshot.authorization_policies =
+      of_namespaces(view.snapshot.authorization_policies, namespaces);
+  snapshot.peer_authentications = of_namespaces(view.snapshot.peer_authentications, namespaces);
   // Of another node's pod there is no object at the API server's agents.
-  snapshot.pods.insert_or_assign(pod.meta.key, std::make_shared<const model::Pod>(pod));
+  snapshot.pods.emplace(pod.meta.key, std::make_shared<const model::Pod>(pod));
   compile::NodeFacts facts;
   facts.node_name = pod.node_name;
   facts.trust_domain = view.facts.trust_domain;
