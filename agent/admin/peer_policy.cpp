@@ -63,8 +63,7 @@ compile::Plan remote_plan(const MeshView& view, const model::Pod& pod, uint64_t 
   model::Snapshot snapshot;
   snapshot.generation = view.snapshot.generation;
   snapshot.namespaces = view.snapshot.namespaces;
-  snapshot.authorization_policies =
-      of_namespaces(view.snapshot.authorization_policies, namespaces);
+  snapshot.authorization_policies = of_namespaces(view.snapshot.authorization_policies, namespaces);
   snapshot.peer_authentications = of_namespaces(view.snapshot.peer_authentications, namespaces);
   // Of another node's pod there is no object at the API server's agents.
   snapshot.pods.emplace(pod.meta.key, std::make_shared<const model::Pod>(pod));

@@ -344,7 +344,8 @@ TEST_F(ReflectorTest, ForbiddenIsSaidAndTriedAgain) {
   EXPECT_TRUE(rest_.is_called("services"));
 }
 
-// A cluster whose administrator owns the roles kept every agent of a new release from getting ready.
+// A cluster whose administrator owns the roles kept every agent of a new release from getting
+// ready.
 TEST_F(ReflectorTest, AKindThatOnlyAllowsMoreIsDoneWithoutWhereItMayNotBeRead) {
   for (const std::string_view kind : {"AuthorizationPolicy", "ReferenceGrant"}) {
     start(kind);
