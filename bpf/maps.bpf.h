@@ -180,6 +180,18 @@ struct {
   __uint(pinning, LIBBPF_PIN_BY_NAME);
 } ks_attempt SEC(".maps");
 
+/* ks_ended. key: that of ks_tuple, as the ended socket saw its peer's packets; value: when it
+ * ended, ns of CLOCK_MONOTONIC. Written at the close of a socket of the mesh, read by sk_lookup
+ * where it refuses: sk_lookup sees no flags and takes a late packet for a connection. Decides
+ * nothing. LRU: to lose a row shows a late packet as a refusal. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, KS_ENDED_MAX);
+  __type(key, struct ks_tuple_key);
+  __type(value, __u64);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} ks_ended SEC(".maps");
+
 /* ks_budget. key: netns cookie of the connecting pod; value: its rows in ks_tuple. Created and
  * counted by the programs; the agent removes the row with the pod and otherwise leaves it alone.
  * Full: connect is refused (`tuple_budget`). */

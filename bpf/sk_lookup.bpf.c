@@ -61,6 +61,10 @@ int ks_sk_lookup(struct bpf_sk_lookup* ctx) {
   /* Attested connections are counted where they start and where they are established: this program
    * may run more than once for each. */
   if (plan.allow && attested) return SK_PASS;
+  if (!plan.allow && !attested && lookup_is_late(&key)) {
+    flow_count(KS_REASON_late_packet);
+    return SK_DROP;
+  }
   flow_count(plan.reason);
   if (plan.allow) return SK_PASS;
   lookup_report(&key, &plan);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* sock_ops, attached at the cgroup v2 root: writes the attested tuple when a connection starts,
- * moves it to the accepted socket when it is established, removes it when the client gives up.
+ * moves it to the accepted socket when it is established, removes it when the client gives up, and
+ * remembers which connections have just ended.
  * Also ks_sweep, run by the agent. Rows and budgets: lib/tuple.h. */
 #include "lib/addr.h"
 #include "lib/flow.h"
@@ -22,7 +23,11 @@ static __always_inline void on_connecting_side(struct bpf_sock_ops* ctx, __u32 o
   struct bpf_sock* sk = ctx->sk;
   if (!sk) return;
   struct ks_attestation* pending = bpf_sk_storage_get(&ks_pending, sk, 0, 0);
-  if (!pending) return;
+  if (!pending) {
+    if (op == BPF_SOCK_OPS_TCP_CONNECT_CB && bpf_sk_storage_get(&ks_tag, sk, 0, 0))
+      bpf_sock_ops_cb_flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG);
+    return;
+  }
   if (pending->kind == KS_KIND_NONE) return;
   struct ks_tuple_key key = {.pod = pending->receiver_pod};
   key.source_port = ctx->local_port;
@@ -37,6 +42,16 @@ static __always_inline void on_connecting_side(struct bpf_sock_ops* ctx, __u32 o
     if (pending->kind == KS_KIND_DIRECT) tuple_note_attempt(&key);
     bpf_sock_ops_cb_flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG);
   }
+}
+
+/* Either side, of every socket that asked for its state. */
+static __always_inline void on_closed(struct bpf_sock_ops* ctx) {
+  struct ks_tuple_key key = {.pod = bpf_get_netns_cookie(ctx)};
+  key.source_port = bpf_ntohl(ctx->remote_port);
+  key.destination_port = ctx->local_port;
+  endpoints_of(ctx, &key.destination, &key.source);
+  __u64 now = bpf_ktime_get_ns();
+  bpf_map_update_elem(&ks_ended, &key, &now, BPF_ANY);
 }
 
 /* A direct connection is reported once it exists; its denial is reported by sk_lookup. */
@@ -79,6 +94,7 @@ static __always_inline void on_established(struct bpf_sock_ops* ctx) {
   /* That of a moved connection stays until its client closes: the key below is not its own. */
   if (!tuple) tuple = tuple_of_moved(&key);
   if (!tuple && !ours) return; /* an application's own business: loopback, plaintext */
+  bpf_sock_ops_cb_flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG);
   struct ks_attestation* record =
       bpf_sk_storage_get(&ks_socket, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
   if (!record) flow_count(KS_REASON_storage_full); /* no record: the proxy refuses */
@@ -129,7 +145,9 @@ int ks_sockops(struct bpf_sock_ops* ctx) {
       on_connecting_side(ctx, op);
       break;
     case BPF_SOCK_OPS_STATE_CB:
-      if (ctx->args[1] == BPF_TCP_CLOSE) on_connecting_side(ctx, op);
+      if (ctx->args[1] != BPF_TCP_CLOSE) break;
+      on_connecting_side(ctx, op);
+      on_closed(ctx);
       break;
     case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
       on_established(ctx);

@@ -101,6 +101,13 @@ static __always_inline void lookup_plaintext(const struct ks_tuple_key* key,
   lookup_allow(plan, grace ? KS_REASON_plaintext_grace : KS_REASON_plaintext, KS_ROLE_NONE);
 }
 
+/* Of what is refused: no attempt, but the rest of a connection that the pod's side has closed, as
+ * when both sides do at the same time. */
+static __always_inline bool lookup_is_late(const struct ks_tuple_key* key) {
+  __u64* ended = bpf_map_lookup_elem(&ks_ended, key);
+  return ended && bpf_ktime_get_ns() - *ended < KS_LATE_NS;
+}
+
 /* `key` comes without its pod, which is found here. `plan` is zeroed by the caller. Returns the
  * tuple, if there is one: a refusal is then a refused connection. */
 static __always_inline bool lookup_decide(struct ks_tuple_key* key, struct lookup_plan* plan) {

@@ -139,7 +139,7 @@ void DatapathPrograms::clear(const std::string& name) {
 void DatapathPrograms::clear_configuration() {
   for (const char* name : {"ks_pod", "ks_port", "ks_address", "ks_interface", "ks_service",
                            "ks_backend", "ks_set", "ks_class_id", "ks_class_port", "ks_class_addr",
-                           "ks_policy", "ks_tuple", "ks_attempt", "ks_budget"})
+                           "ks_policy", "ks_tuple", "ks_attempt", "ks_ended", "ks_budget"})
     clear(name);
 }
 

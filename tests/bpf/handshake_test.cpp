@@ -1,5 +1,6 @@
-// Handshakes that are not plain: SYN cookies, Fast Open, MPTCP, a full accept queue, dual-stack and
-// non-blocking sockets. Each must carry its attestation like any other.
+// Handshakes that are not plain, and what is left of a connection: SYN cookies, Fast Open, MPTCP, a
+// full accept queue, dual-stack and non-blocking sockets. Each must carry its attestation like any
+// other.
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -16,6 +17,17 @@ class Handshake : public HookTest {
  protected:
   void sysctl(Place place, const std::string& name, const std::string& value) const {
     lab_->shell(place, "echo " + value + " > /proc/sys/net/ipv4/" + name);
+  }
+  // As `pod`'s socket at `own` saw it.
+  bool has_ended(Place pod, const Endpoint& peer, const Endpoint& own) const {
+    const ks_tuple_key key{lab_->cookie(pod), peer.address.raw(), own.address.raw(),
+                           peer.port,         own.port,           0};
+    return programs_->get<uint64_t>("ks_ended", key).has_value();
+  }
+  static void reset(Fd& socket) {
+    const linger at_once{1, 0};
+    ASSERT_EQ(setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+    socket.reset();
   }
 };
 INSTANTIATE_TEST_SUITE_P(Families, Handshake, testing::Values(AF_INET, AF_INET6), family_name);
@@ -122,6 +134,30 @@ TEST_P(Handshake, AFullAcceptQueueLosesNoAttestation) {
   EXPECT_EQ(attested, 4);
   EXPECT_EQ(programs_->size("ks_tuple"), 0u);
   EXPECT_EQ(budget_of(kPodA), 0u);
+}
+
+TEST_P(Handshake, BothSidesRememberThatTheirConnectionEnded) {
+  const Fd app = lab_->listen(kPodB, family(), 8080);
+  Fd client = lab_->socket(kPodA, family());
+  ASSERT_EQ(dial(client, of(kPodB, 8080)), 0);
+  const Fd server = accept_from(app.get());
+  const Endpoint from = name_of(client), to = of(kPodB, 8080);
+  EXPECT_FALSE(has_ended(kPodA, to, from));
+  EXPECT_FALSE(has_ended(kPodB, from, to));
+  reset(client);
+  EXPECT_TRUE(has_ended(kPodA, to, from));
+  EXPECT_TRUE(has_ended(kPodB, from, to));
+}
+
+TEST_P(Handshake, TheEndOfATunnelIsRememberedToo) {
+  put_remote(PodLab::ip(kOutside, family()), KS_ADDRESS_REMOTE | KS_ADDRESS_READY);
+  const Fd peer = lab_->listen(kOutside, family(), KS_HBONE_PORT);
+  Fd tunnel = lab_->tagged_socket(kPodA, family(), KS_ROLE_DIAL_HBONE);
+  ASSERT_EQ(dial(tunnel, of(kOutside, KS_HBONE_PORT)), 0);
+  const Endpoint own = name_of(tunnel);
+  EXPECT_FALSE(has_ended(kPodA, of(kOutside, KS_HBONE_PORT), own));
+  reset(tunnel);
+  EXPECT_TRUE(has_ended(kPodA, of(kOutside, KS_HBONE_PORT), own));
 }
 
 }  // namespace keelson::test

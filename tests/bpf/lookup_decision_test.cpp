@@ -144,8 +144,8 @@ class LookupDecision : public testing::Test {
     return decide("10.1.0.3", 40000, "10.1.0.2", port);
   }
 
-  static std::array<uint64_t, 100> counters() {
-    std::array<uint64_t, 100> all{};
+  static std::array<uint64_t, 120> counters() {
+    std::array<uint64_t, 120> all{};
     for (size_t reason = 0; reason < all.size(); reason++)
       all[reason] = programs_->count(static_cast<ks_reason>(reason));
     return all;
@@ -230,6 +230,33 @@ TEST_F(LookupDecision, AChangedSourcePortIsMatchedByTheLastAttemptThatStillWaits
   EXPECT_EQ(decide("10.1.0.3", 50001, "10.1.0.2", 80), pass(KS_REASON_none));
   attest("10.1.0.3", 40000, "10.1.0.2", 80, KS_KIND_DELIVER);
   EXPECT_EQ(decide("10.1.0.3", 50001, "10.1.0.2", 80), drop(KS_REASON_unattested));
+}
+
+// Under load the FIN of a server met the end of the proxy's own connection to it, and was shown as
+// a refused connection of the pod to itself.
+TEST_F(LookupDecision, APacketOfAConnectionThatHasJustEndedIsLateAndNotRefused) {
+  const auto end = [&](const char* source, uint16_t source_port, const char* own, uint16_t port,
+                       uint64_t ns_ago) {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    programs_->put("ks_ended",
+                   ks_tuple_key{kPod, ip(source).raw(), ip(own).raw(), source_port, port, 0},
+                   now.tv_sec * uint64_t{1000000000} + now.tv_nsec - ns_ago);
+  };
+  end("10.1.0.2", 80, "10.1.0.2", 40000, 1000);
+  EXPECT_EQ(decide("10.1.0.2", 80, "10.1.0.2", 40000), drop(KS_REASON_late_packet));
+  EXPECT_TRUE(programs_->take_events().empty());
+  EXPECT_EQ(decide("10.1.0.2", 80, "10.1.0.2", 40001), drop(KS_REASON_unattested));
+  EXPECT_FALSE(programs_->take_events().empty());
+  end("10.1.0.2", 80, "10.1.0.2", 40000, KS_LATE_NS);
+  EXPECT_EQ(decide("10.1.0.2", 80, "10.1.0.2", 40000), drop(KS_REASON_unattested)) << "no more";
+  end("10.1.0.3", 40000, "10.1.0.2", 80, 1000);
+  EXPECT_EQ(decide("10.1.0.3", 40000, "10.1.0.2", 80), drop(KS_REASON_late_packet));
+  attest("10.1.0.3", 40000, "10.1.0.2", 80, KS_KIND_DIRECT);
+  EXPECT_EQ(decide("10.1.0.3", 40000, "10.1.0.2", 80), pass(KS_REASON_none)) << "the port again";
+  use_set(7);
+  EXPECT_EQ(decide("10.1.0.3", 40000, "10.1.0.2", 80), drop(KS_REASON_policy_missing))
+      << "what is attested is judged";
 }
 
 TEST_F(LookupDecision, HbonePortGoesToTheListenerOfItsFamily) {
