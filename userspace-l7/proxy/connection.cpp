@@ -96,9 +96,9 @@ void Connection::end_if_quiet() {
     }
     if (auto ended = relay_->end_answered(); !ended) {
       relay_->reset(ended.error().reason);
-      finish(ended.error().reason, ended.error().message());
+      return finish(ended.error().reason, ended.error().message());
     }
-    return;
+    return services_.stats.count(Reason::last_call_ended);
   }
   if (!quiet_) quiet_ = services_.alarms.make([this] { wake(); });
   quiet_->start(std::chrono::ceil<std::chrono::milliseconds>(kRelayQuietTime - quiet));

@@ -204,6 +204,8 @@ void WorkerCore::check_idle() {
   }
   const bool is_ended = upstreams_.is_empty() && tunnels_.is_empty();
   if (!is_ended && end_patience_->is_running()) return;
+  if (!is_ended)
+    parts_.stats.count(Reason::drain_deadline);  // kept to another node or an application
   const auto tell = std::exchange(on_idle_, nullptr);
   tell();
 }

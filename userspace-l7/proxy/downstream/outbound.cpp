@@ -46,6 +46,7 @@ void OutboundConnection::refuse(const Error&) noexcept {
 
 void OutboundConnection::on_connect_failed(const Error& why) {
   if (!is_unsettled(why) || unsettled_tries_++ >= kUnsettledTriesMax) return fail_with(why);
+  services().stats.count(Reason::unsettled_retried);
   if (!settling_) settling_ = services().alarms.make([this] { wake(); });
   settling_->start(kUnsettledRetry);
 }

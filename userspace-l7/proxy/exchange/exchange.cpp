@@ -207,6 +207,7 @@ void Exchange::on_connect_failed(const Error& why, const Endpoint& endpoint) {
     return end(State::kAborted, why.reason, why.message());
   if (is_unsettled(why) && unsettled_tries_++ < kUnsettledTriesMax) {
     record_.http->attempts--;
+    services_.stats.count(Reason::unsettled_retried);
     settling_ = services_.alarms.make(wake_);
     return settling_->start(kUnsettledRetry);
   }

@@ -185,6 +185,7 @@ TEST(ConnectFailure, WhereKernelAndProxyDoNotAgreeYetTheRequestWaits) {
   world.accept().say(ok("settled"));
   EXPECT_TRUE(world.received().ends_with("settled"));
   EXPECT_EQ(world.last().http->attempts, 1u);
+  EXPECT_EQ(world.stats.count_of(Reason::unsettled_retried), 3u);
 }
 
 TEST(ConnectFailure, ADisagreementThatLastsIsAnswered503) {
