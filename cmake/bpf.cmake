@@ -9,7 +9,7 @@ function(keelson_bpf_object name source)
   set(skeleton ${CMAKE_CURRENT_BINARY_DIR}/${name}.skel.h)
   add_custom_command(
     OUTPUT ${skeleton}
-    COMMAND ${KEELSON_CLANG} -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror
+    COMMAND ${KEELSON_CLANG} -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror ${keelson_prefix_map}
             -I${PROJECT_SOURCE_DIR}/bpf -I${PROJECT_SOURCE_DIR}/bpf/include
             -I${CMAKE_SYSROOT}/usr/include/${CMAKE_LIBRARY_ARCHITECTURE} -I${CMAKE_SYSROOT}/usr/include
             -MD -MF ${object}.d -MT ${skeleton}

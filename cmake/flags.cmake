@@ -4,10 +4,12 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64")
 else()
   set(branch_protection -fcf-protection=full)
 endif()
+# Programs must not tell, nor differ by, the folder they were built in.
+set(keelson_prefix_map -ffile-prefix-map=${PROJECT_SOURCE_DIR}=.)
 add_library(keelson_flags INTERFACE)
 target_compile_options(keelson_flags INTERFACE
   -Wall -Wextra -Wshadow -Werror -g1 -pthread
-  -fPIE -fstack-protector-strong ${branch_protection})
+  -fPIE -fstack-protector-strong ${branch_protection} ${keelson_prefix_map})
 target_link_options(keelson_flags INTERFACE -pie -Wl,-z,relro,-z,now)
 
 if(KEELSON_SANITIZE)

@@ -5,7 +5,7 @@ import pathlib
 import subprocess
 import tempfile
 
-from image import contents, debian, elf
+from image import contents, debian, elf, project
 from image.layer import Tree
 from image.trouble import Trouble
 
@@ -99,10 +99,19 @@ def stripped(path, strip):
         return pathlib.Path(out).read_bytes()
 
 
+def check_placeless(path, content):
+    """Built in another folder, the program must be the same."""
+    if str(project.ROOT).encode() in content:
+        raise Trouble(f"{path} names the folder it was built in ({project.ROOT}): compile all of it with "
+                      "keelson_prefix_map (cmake/flags.cmake)")
+
+
 def programs(image, bin_folder, arch):
     tree, strip = Tree(), f"{elf.TRIPLETS[arch]}-strip"
     for name in image.programs:
-        tree.add_file(f"{contents.PROGRAMS_FOLDER}/{name}", stripped(f"{bin_folder}/{name}", strip), 0o755)
+        content = stripped(f"{bin_folder}/{name}", strip)
+        check_placeless(f"{bin_folder}/{name}", content)
+        tree.add_file(f"{contents.PROGRAMS_FOLDER}/{name}", content, 0o755)
     for path, target in image.links:
         tree.add_link(path, target)
     return tree

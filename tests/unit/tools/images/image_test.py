@@ -105,6 +105,11 @@ class Archives(unittest.TestCase):
             digests.add(json.loads(files["index.json"])["manifests"][0]["digest"])
         self.assertEqual(3, len(digests))
 
+    def test_a_program_that_names_its_folder_is_refused(self):
+        with self.assertRaisesRegex(Trouble, "/bin/x names the folder it was built in"):
+            assemble.check_placeless("/bin/x", b"\0" + str(ROOT).encode() + b"/agent/app.cpp\0")
+        assemble.check_placeless("/bin/x", b"\0./agent/app.cpp\0")
+
     def test_layers_are_what_the_configuration_says(self):
         diffs = ["sha256:" + hashlib.sha256(gzip.decompress(self.raw(entry))).hexdigest()
                  for entry in self.manifest["layers"]]
