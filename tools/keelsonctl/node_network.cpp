@@ -68,11 +68,11 @@ constexpr Advice kAdvice[] = {
      "together",
      "name Multus's default network explicitly, or install Keelson with --set cni.enabled=false"},
     {"istio-cni", "Istio is on this node; a pod can be in one mesh only",
-     "label no namespace of Istio's with keelson.dev/mesh=enabled; pods with a sidecar are "
-     "refused"},
+     "label no namespace of Istio's with keelson.dev/mesh=enabled, and pods with a "
+     "sidecar keelson.dev/mesh=disabled"},
     {"linkerd-cni", "Linkerd is on this node; a pod can be in one mesh only",
-     "label no namespace of Linkerd's with keelson.dev/mesh=enabled; pods with a sidecar are "
-     "refused"},
+     "label no namespace of Linkerd's with keelson.dev/mesh=enabled, and pods with a "
+     "sidecar keelson.dev/mesh=disabled"},
 };
 
 Outcome check_primary(const std::vector<Configuration>& all) {

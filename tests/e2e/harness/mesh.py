@@ -1,9 +1,13 @@
 """Mesh: Keelson on the cluster of a scenario: its images and chart, who is enrolled, what its agents say."""
 import contextlib
 import json
+import os
+import pathlib
 import re
+import tempfile
 
 from harness import apps, crds, images, wire
+from harness.command import attempt
 from harness.image import contents
 from harness.programs import cache_folder
 from harness.trouble import Trouble
@@ -95,6 +99,14 @@ class Mesh:
         except ValueError:
             said = f"status {code}: {out}{err}".strip()
             raise Trouble(f"keelsonctl {' '.join(arguments)} on {node} says no JSON, {said}") from None
+
+    def outside(self, *arguments):
+        """Exit status and output of `kubectl keelson`, as somebody calls it who has only the API server."""
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "kubectl-keelson").symlink_to(ROOT / "build" / "release" / "bin" / "keelsonctl")
+            path = f"{self._cluster.layout.bin}:{folder}:{os.environ['PATH']}"
+            code, out, err = attempt("kubectl", "keelson", *arguments, environment=dict(os.environ, PATH=path))
+        return code, out + err
 
     def status(self, node):
         return self.ctl_json(node, "status")

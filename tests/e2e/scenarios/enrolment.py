@@ -12,7 +12,7 @@ def run(scenario):
     shop(scenario)
     kept = Load(scenario, "kept", "web", "node1", connections=8)
     fresh = Load(scenario, "fresh", "web", "node2", is_new_each=True)
-    before = containers(scenario)
+    before, refused = containers(scenario), mesh.refusals()
     states = mesh.states(scenario.namespace)
     scenario.expect("nothing is meshed without the label", set(states.values()) == {"unmeshed"}, states)
     mesh.enrol()
@@ -26,6 +26,7 @@ def run(scenario):
     scenario.expect("connections that were open stayed open", report["connections_opened"] == 8,
                     report["connections_opened"])
     fresh.end_without_failure()
+    scenario.expect("nothing was refused", mesh.refusals() == refused, (refused, mesh.refusals()))
 
 
 def containers(scenario):

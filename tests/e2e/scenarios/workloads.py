@@ -25,11 +25,19 @@ def run(scenario):
                      seconds_max=65)
     output = scenario.kubectl("-n", scenario.namespace, "logs", "job/once")
     scenario.expect("the job and its init container called at once", "db-0" in output, output)
-    scenario.eventually("the client's calls went through the mesh",
-                        lambda: mesh.edge("node1", f"{scenario.namespace}/client"))
+    scenario.eventually("all these calls went through the mesh", lambda: went_meshed(scenario, mesh))
     scenario.kubectl("-n", scenario.namespace, "delete", "pod", "db-1", "--timeout=60s")
     scenario.ready("statefulset/db")
     mesh.wait_until(scenario.namespace, "ready")
+
+
+def went_meshed(scenario, mesh):
+    """None of the client's and of the job's in plaintext; the job has called from both of its containers."""
+    job = scenario.pods("job-name=once")[0]
+    node = job["spec"]["nodeName"]
+    paths = {caller: mesh.edge(where, f"{scenario.namespace}/{caller}")
+             for where, caller in (("node1", "client"), (node, job["metadata"]["name"]))}
+    return all(seen and seen <= {"direct", "mtls"} for seen in paths.values()), paths
 
 
 def says(answer, word):
