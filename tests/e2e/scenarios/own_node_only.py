@@ -28,6 +28,9 @@ def run(scenario):
         scenario.eventually(f"the agent of {OTHER}, started anew, takes the taint off",
                             lambda: (TAINT not in taints(scenario, OTHER), taints(scenario, OTHER)), seconds_max=60)
         scenario.expect("and off no other node", TAINT in taints(scenario, OWN), taints(scenario, OWN))
+        # Told half a minute after the label: until then what is refused may come right.
+        scenario.eventually("an Event MeshRefused of the pod in the node's network", lambda: told(
+            scenario, "Pod", "on-node", "MeshRefused"), seconds_max=60)
     finally:
         for node in (OWN, OTHER):
             scenario.kubectl.attempt("taint", "node", node, f"{TAINT}-")
@@ -89,15 +92,15 @@ def taints(scenario, node):
 
 def events(scenario):
     """Of a namespace that is enrolled, by the agent that leads, and of its pod, by that of its node."""
-    scenario.apply(apps.client(node=OWN))
-    scenario.ready("pod/client")
+    scenario.apply(apps.client(node=OWN), apps.client("on-node", node=OWN, hostNetwork=True))
+    scenario.ready("pod/client", "pod/on-node")
     scenario.kubectl("label", "namespace", scenario.namespace, f"{LABEL}=enabled")
     for kind, name, reason in (("Namespace", scenario.namespace, "MeshEnabled"), ("Pod", "client", "MeshJoined")):
-        scenario.eventually(f"an Event {reason} of the {kind} {name}", lambda k=kind, r=reason: told(scenario, k, r),
-                            seconds_max=40)
+        scenario.eventually(f"an Event {reason} of the {kind} {name}",
+                            lambda k=kind, n=name, r=reason: told(scenario, k, n, r), seconds_max=40)
 
 
-def told(scenario, kind, reason):
-    seen = [(event["involvedObject"]["kind"], event["reason"]) for event in
+def told(scenario, kind, name, reason):
+    seen = [(event["involvedObject"]["kind"], event["involvedObject"]["name"], event["reason"]) for event in
             scenario.kubectl.json("-n", scenario.namespace, "get", "events")["items"]]
-    return (kind, reason) in seen, seen
+    return (kind, name, reason) in seen, seen
