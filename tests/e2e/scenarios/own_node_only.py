@@ -94,10 +94,19 @@ def events(scenario):
     """Of a namespace that is enrolled, by the agent that leads, and of its pod, by that of its node."""
     scenario.apply(apps.client(node=OWN), apps.client("on-node", node=OWN, hostNetwork=True))
     scenario.ready("pod/client", "pod/on-node")
+    scenario.eventually("one of the agents leads", lambda: is_led(scenario), seconds_max=90)
     scenario.kubectl("label", "namespace", scenario.namespace, f"{LABEL}=enabled")
     for kind, name, reason in (("Namespace", scenario.namespace, "MeshEnabled"), ("Pod", "client", "MeshJoined")):
         scenario.eventually(f"an Event {reason} of the {kind} {name}",
                             lambda k=kind, n=name, r=reason: told(scenario, k, n, r), seconds_max=40)
+
+
+def is_led(scenario):
+    """By one that runs: the Lease of one that was replaced stays for half a minute, and nobody tells of namespaces."""
+    lease = scenario.kubectl.json("-n", NAMESPACE, "get", "lease", "keelson-status")
+    agents = scenario.pods("app.kubernetes.io/component=agent", NAMESPACE)
+    renewed, started = lease["spec"].get("renewTime", ""), [pod["status"]["startTime"] for pod in agents]
+    return renewed[:19] > max(started)[:19], (renewed, started)
 
 
 def told(scenario, kind, name, reason):
