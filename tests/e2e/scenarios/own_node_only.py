@@ -9,7 +9,6 @@ SECONDS_MAX = 150
 TAINT = "keelson.dev/agent-not-ready"
 OTHER_TAINT = "e2e.keelson.dev/other"
 OWN, OTHER = "node1", "node2"
-STATE_POLICY, NODE_POLICY = "'keelson-node-state'", "'keelson-node-taint'"
 STATE_REFUSED = "an agent writes the NodeState of its own node only"
 NODE_REFUSED = "an agent changes its own node only"
 TAINT_REFUSED = "an agent takes off the start-up taint only"
@@ -41,7 +40,7 @@ def states(scenario):
     apply = ["apply", "--server-side", "--force-conflicts", "--field-manager=e2e", "-f", "-"]
     decided(scenario, f"NodeState {OWN}", apply, None, stdin=node_state(OWN))
     decided(scenario, f"NodeState {OTHER}", apply, STATE_REFUSED, stdin=node_state(OTHER))
-    decided(scenario, f"NodeState {OWN} by a token of no node", apply, STATE_POLICY, stdin=node_state(OWN),
+    decided(scenario, f"NodeState {OWN} by a token of no node", apply, STATE_REFUSED, stdin=node_state(OWN),
             token_of=None)
 
 
@@ -50,7 +49,7 @@ def nodes(scenario):
     decided(scenario, f"the taint taken off {OWN}", change(OWN, untainted(scenario, OWN)), None)
     decided(scenario, f"the taint taken off {OTHER}", change(OTHER, untainted(scenario, OTHER)), NODE_REFUSED)
     decided(scenario, f"the taint taken off {OWN} by a token of no node", change(OWN, untainted(scenario, OWN)),
-            NODE_POLICY, token_of=None)
+            NODE_REFUSED, token_of=None)
     other = {"spec": {"taints": [{"key": OTHER_TAINT, "effect": "NoSchedule"}]}}
     decided(scenario, f"another taint put on {OWN}", change(OWN, other), TAINT_REFUSED)
     label = {**untainted(scenario, OWN), "metadata": {"labels": {"e2e": "agent"}}}
