@@ -5,7 +5,9 @@ Pure but for `write`: `files` gives {path in the node: text}.
 import json
 import os
 
+from harness import audit
 from harness.layout import DNS_IP, POD_CIDR
+from harness.mesh import NAMESPACE
 
 # Folders of the machine that a node must not see through: their own content only.
 OPAQUE = ["etc/cni", "opt/cni", "etc/containerd", "var/lib/kubelet", "var/lib/containerd", "var/lib/etcd",
@@ -69,6 +71,7 @@ def files(layout, node, proxy_mode, has_controllers):
             "etc/resolv.conf": f"nameserver {DNS_IP}\n",
             "etc/cni/net.d/10-bridge.conflist": cni(node),
             "etc/containerd/config.toml": containerd(has_controllers),
+            audit.POLICY_FILE.lstrip("/"): audit.policy(NAMESPACE),
             "etc/keelson-e2e/kubelet.yaml": kubelet(layout),
             "etc/keelson-e2e/kube-proxy.yaml": kube_proxy(layout, node, proxy_mode)}
 

@@ -106,8 +106,8 @@ class Nodes:
         enter = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
         return ["bash", "-c", enter, str(group), *self.enter_command(node, command)]
 
-    def start_program(self, node, name):
-        command = services.command(self._layout, node, name)
+    def start_program(self, node, name, *flags):
+        command = [*services.command(self._layout, node, name), *flags]
         group = self._v2 / node.name / "system" / name
         group.mkdir(parents=True, exist_ok=True)
         groups = [group, *(hierarchy.path / self._layout.prefix / node.name for hierarchy in self._hierarchies[1:])]
@@ -124,7 +124,11 @@ class Nodes:
         until = time.monotonic() + STOP_SECONDS_MAX
         while cgroups.pids(group) and time.monotonic() < until:
             time.sleep(0.05)
-        if problem := cgroups.kill(group):
+        self.kill_program(node, name)
+
+    def kill_program(self, node, name):
+        """Ends it at once: it says good-bye to nobody."""
+        if problem := cgroups.kill(self._v2 / node.name / "system" / name):
             raise Trouble(f"{name} on {node.name} does not end: {problem}")
 
     def is_running(self, node, name):

@@ -1,4 +1,5 @@
 """The programs of a node: their command lines. Pure."""
+from harness import audit
 from harness.layout import API_PORT, SERVICE_CIDR
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
@@ -25,7 +26,8 @@ def kube_apiserver(layout):
             f"--requestheader-client-ca-file={pki}/ca.crt", "--requestheader-allowed-names=front-proxy",
             "--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group",
             "--requestheader-extra-headers-prefix=X-Remote-Extra-",
-            f"--proxy-client-cert-file={pki}/front-proxy.crt", f"--proxy-client-key-file={pki}/front-proxy.key"]
+            f"--proxy-client-cert-file={pki}/front-proxy.crt", f"--proxy-client-key-file={pki}/front-proxy.key",
+            *audit.flags()]
 
 
 def kube_controller_manager(layout):
