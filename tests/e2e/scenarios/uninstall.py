@@ -4,7 +4,9 @@ Also with policies that need identities: no node may still refuse those whose id
 """
 import json
 
-from harness import apps
+import yaml
+
+from harness import apps, audit
 from harness.command import attempt
 from harness.load import Load
 from harness.mesh import NAMESPACE, RELEASE, Mesh, shop
@@ -17,6 +19,7 @@ KUBELET_SWEEPS_SECONDS_MAX = 90  # it removes ended containers once a minute
 UNINSTALL_SECONDS_MAX = 330  # helm itself gives hooks five minutes
 GONE_SECONDS_MAX = 90
 KEPT = 4
+UNINSTALLER = "keelson-uninstall"
 PINS = "/sys/fs/bpf/keelson"
 FILES = ("/etc/cni/net.d/00-keelson.conflist", "/opt/cni/bin/keelson-cni", PINS)
 FOLDERS = ("/run/keelson", "/var/lib/keelson")  # of the kubelet's making; they stay, empty
@@ -36,12 +39,14 @@ def run(scenario):
     scenario.expect("every node has links of ours", all(programs.values()), programs)
     loads = [Load(scenario, f"from-{node.name}", "web", node.name, rate=200, is_new_each=True) for node in nodes]
     loads.append(Load(scenario, "kept", "routed", "node1", connections=KEPT))
+    rights, began = hook_rights(scenario), audit.now()
     code, out, err = attempt(scenario.cluster.layout.bin / "helm", "uninstall", RELEASE, "-n", NAMESPACE,
                              seconds_max=UNINSTALL_SECONDS_MAX)
     scenario.expect("helm uninstall", code == 0, out + err)
     scenario.expect("helm shows what was waited for", "2 of 2 nodes are out of the mesh" in err, out + err)
     scenario.eventually("every object of the release is gone", lambda: (not objects(scenario), objects(scenario)),
                         seconds_max=GONE_SECONDS_MAX)
+    rights_used(scenario, rights, began)
     reports = {load.name: load.end_without_failure() for load in loads}
     opened = reports["kept"]["connections_opened"]
     scenario.expect("kept connections ended in order, and others took their place", opened > KEPT, opened)
@@ -50,6 +55,22 @@ def run(scenario):
     for node in nodes:
         nothing_left(scenario, node, programs[node.name])
         starts(scenario, node)
+
+
+def hook_rights(scenario):
+    """What the hook may do: its roles are there only while it runs."""
+    hooks = yaml.safe_load_all(scenario.cluster.helm("get", "hooks", RELEASE, "-n", NAMESPACE))
+    return audit.granted(filter(None, hooks), NAMESPACE)
+
+
+def rights_used(scenario, rights, since):
+    accounts = {right.account for right in rights}
+    scenario.expect("the hook's account has rights", accounts == {UNINSTALLER}, accounts)
+    entries = audit.Trail(scenario.cluster).entries()
+    missing = audit.unused(rights, audit.uses(entries, NAMESPACE, since))
+    scenario.expect("the hook used every one of them", not missing, missing)
+    refusals = [refusal for refusal in audit.refused(entries, NAMESPACE, since) if refusal.startswith(UNINSTALLER)]
+    scenario.expect("and was refused nothing", not refusals, refusals)
 
 
 def route(service):
