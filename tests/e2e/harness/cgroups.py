@@ -72,11 +72,19 @@ def kill(path):
 
 def wait_empty(path):
     until = time.monotonic() + EMPTY_SECONDS_MAX
-    while left := pids(path):
+    while (left := pids(path)) or is_populated(path):
         if time.monotonic() > until:
-            return f"processes do not end: {' '.join(map(str, left))}"
+            return f"processes do not end: {' '.join(map(str, left)) or path}"
         time.sleep(POLL_SECONDS)
     return ""
+
+
+def is_populated(path):
+    """cgroup.procs leaves out who has begun to end, and may still listen on its port."""
+    try:
+        return "populated 1" in (path / "cgroup.events").read_text().splitlines()
+    except OSError:
+        return False  # v1, or gone
 
 
 def remove(path):
