@@ -75,7 +75,7 @@ void Reconciler::select(std::vector<pods::WantedPod> wanted) {
     return leaving.until && *leaving.until <= now;
   };
   for (auto& [uid, leaving] : leaving_) {
-    if (is_selected(uid)) parts_.enrolment.begin_grace(uid);
+    if (is_selected(uid) && leaving.until) parts_.enrolment.begin_grace(uid);
     if (leaving.announce_at <= now) announce(leaving);
     if (is_over(leaving)) lingering_.try_emplace(uid, Lingering{leaving.pod.netns_path, {}});
   }

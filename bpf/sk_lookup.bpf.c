@@ -54,6 +54,7 @@ int ks_sk_lookup(struct bpf_sk_lookup* ctx) {
 
   struct lookup_plan plan = {};
   bool attested = lookup_decide(&key, &plan);
+  bool late = !plan.allow && !attested && lookup_is_late(&key);
   if (plan.allow && plan.role != KS_ROLE_NONE) {
     __u32 failed = steer(ctx, plan.slot, plan.role);
     if (failed) lookup_refuse(&plan, failed);
@@ -61,7 +62,7 @@ int ks_sk_lookup(struct bpf_sk_lookup* ctx) {
   /* Attested connections are counted where they start and where they are established: this program
    * may run more than once for each. */
   if (plan.allow && attested) return SK_PASS;
-  if (!plan.allow && !attested && lookup_is_late(&key)) {
+  if (late) {
     flow_count(KS_REASON_late_packet);
     return SK_DROP;
   }

@@ -18,16 +18,22 @@ static __always_inline void endpoints_of(struct bpf_sock_ops* ctx, struct ks_add
   }
 }
 
+/* Beside what programs of others have asked for. */
+static __always_inline void ask_for(struct bpf_sock_ops* ctx, int flags) {
+  bpf_sock_ops_cb_flags_set(ctx, (int)ctx->bpf_sock_ops_cb_flags | flags);
+}
+
+static __always_inline bool is_of_pod(struct bpf_sock_ops* ctx) {
+  __u64 netns = bpf_get_netns_cookie(ctx);
+  return bpf_map_lookup_elem(&ks_pod, &netns) != 0;
+}
+
 /* The connecting side: starts, sends its SYN again, or is closed. */
 static __always_inline void on_connecting_side(struct bpf_sock_ops* ctx, __u32 op) {
   struct bpf_sock* sk = ctx->sk;
   if (!sk) return;
   struct ks_attestation* pending = bpf_sk_storage_get(&ks_pending, sk, 0, 0);
-  if (!pending) {
-    if (op == BPF_SOCK_OPS_TCP_CONNECT_CB && bpf_sk_storage_get(&ks_tag, sk, 0, 0))
-      bpf_sock_ops_cb_flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG);
-    return;
-  }
+  if (!pending) return;
   if (pending->kind == KS_KIND_NONE) return;
   struct ks_tuple_key key = {.pod = pending->receiver_pod};
   key.source_port = ctx->local_port;
@@ -40,12 +46,13 @@ static __always_inline void on_connecting_side(struct bpf_sock_ops* ctx, __u32 o
   } else {
     tuple_write(&key, pending);
     if (pending->kind == KS_KIND_DIRECT) tuple_note_attempt(&key);
-    bpf_sock_ops_cb_flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG);
+    ask_for(ctx, BPF_SOCK_OPS_RTO_CB_FLAG);
   }
 }
 
-/* Either side, of every socket that asked for its state. */
+/* Either side of what was established. */
 static __always_inline void on_closed(struct bpf_sock_ops* ctx) {
+  if (ctx->args[0] == BPF_TCP_SYN_SENT || !is_of_pod(ctx)) return;
   struct ks_tuple_key key = {.pod = bpf_get_netns_cookie(ctx)};
   key.source_port = bpf_ntohl(ctx->remote_port);
   key.destination_port = ctx->local_port;
@@ -94,7 +101,7 @@ static __always_inline void on_established(struct bpf_sock_ops* ctx) {
   /* That of a moved connection stays until its client closes: the key below is not its own. */
   if (!tuple) tuple = tuple_of_moved(&key);
   if (!tuple && !ours) return; /* an application's own business: loopback, plaintext */
-  bpf_sock_ops_cb_flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG);
+  ask_for(ctx, BPF_SOCK_OPS_STATE_CB_FLAG);
   struct ks_attestation* record =
       bpf_sk_storage_get(&ks_socket, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
   if (!record) flow_count(KS_REASON_storage_full); /* no record: the proxy refuses */
@@ -141,6 +148,10 @@ int ks_sockops(struct bpf_sock_ops* ctx) {
   __u32 op = ctx->op;
   switch (op) {
     case BPF_SOCK_OPS_TCP_CONNECT_CB:
+      /* Also what leaves the mesh: its answers come to the pod. */
+      if (is_of_pod(ctx)) ask_for(ctx, BPF_SOCK_OPS_STATE_CB_FLAG);
+      on_connecting_side(ctx, op);
+      break;
     case BPF_SOCK_OPS_RTO_CB:
       on_connecting_side(ctx, op);
       break;

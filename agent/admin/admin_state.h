@@ -49,8 +49,13 @@ struct Enrolment {
 };
 
 // Since the proxy started, all workers together; a few seconds old. Zero until it answered once.
+// The others are accounts of what happened on the way.
+constexpr bool is_outcome(Reason reason) noexcept {
+  return reason != Reason::unsettled_retried && reason != Reason::last_call_ended;
+}
+
 struct ProxyCounters {
-  std::vector<std::pair<Reason, uint64_t>> reasons;  // how connections ended, refusals included
+  std::vector<std::pair<Reason, uint64_t>> reasons;  // see is_outcome(); refusals included
   uint64_t connections_active = 0;
   uint64_t connections_total = 0;
   uint64_t tunnels_active = 0;

@@ -66,6 +66,9 @@ void add_datapath(Families& out, const LiveState& live) {
   out.one("keelson_datapath_connections_cut_total",
           "Established connections cut by a policy change.", MetricType::Counter,
           counter(Reason::connections_cut));
+  out.one("keelson_datapath_late_packets_total",
+          "Packets of connections that had just ended; refused, and no refusals.",
+          MetricType::Counter, counter(Reason::late_packet));
 }
 
 void add_proxy(Families& out, const ProxyCounters& proxy) {
@@ -84,7 +87,11 @@ void add_proxy(Families& out, const ProxyCounters& proxy) {
   out.begin("keelson_proxy_outcomes_total", "How proxied connections ended, by reason.",
             MetricType::Counter);
   for (const auto& [reason, count] : proxy.reasons)
-    out.add({{"reason", std::string(reason_name(reason))}}, number(count));
+    if (is_outcome(reason)) out.add({{"reason", std::string(reason_name(reason))}}, number(count));
+  out.begin("keelson_proxy_accounts_total", "What the proxy did on the way, by reason.",
+            MetricType::Counter);
+  for (const auto& [reason, count] : proxy.reasons)
+    if (!is_outcome(reason)) out.add({{"reason", std::string(reason_name(reason))}}, number(count));
 }
 
 void add_rollout(Families& out, const MetricsInput& input) {

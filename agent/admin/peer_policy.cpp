@@ -7,6 +7,7 @@
 #include "compile/compile.h"
 #include "compile/decide.h"
 #include "compile/ids.h"
+#include "compile/policy_match.h"
 
 namespace keelson::admin {
 namespace {
@@ -56,9 +57,20 @@ model::ObjectMap<Object> of_namespaces(const model::ObjectMap<Object>& objects,
   return chosen;
 }
 
-// The plan of the pod's own node, as far as policy for this pod goes: asked for one pod of a
-// Service after another, it must not cost what the mesh is large.
-compile::Plan remote_plan(const MeshView& view, const model::Pod& pod, uint64_t cookie) {
+// Compiled policies know the identities of the pods that there are: so there is one of `identity`.
+void add_pod_of(model::Snapshot& snapshot, const std::string& identity) {
+  const auto peer = compile::parse_principal(identity);
+  if (!peer) return;
+  model::Pod pod;
+  pod.meta.key = {model::Kind::kPod, peer->ns, "of " + peer->service_account};
+  pod.service_account = peer->service_account;
+  snapshot.pods.emplace(pod.meta.key, std::make_shared<const model::Pod>(pod));
+}
+
+// The plan of the pod's own node, as far as policy for this pod and this peer goes: asked for one
+// pod of a Service after another, it must not cost what the mesh is large.
+compile::Plan remote_plan(const MeshView& view, const PeerQuestion& question, uint64_t cookie) {
+  const model::Pod& pod = question.destination;
   const std::array<std::string_view, 2> namespaces{pod.meta.key.ns, view.facts.root_namespace};
   model::Snapshot snapshot;
   snapshot.generation = view.snapshot.generation;
@@ -67,6 +79,8 @@ compile::Plan remote_plan(const MeshView& view, const model::Pod& pod, uint64_t 
   snapshot.peer_authentications = of_namespaces(view.snapshot.peer_authentications, namespaces);
   // Of another node's pod there is no object at the API server's agents.
   snapshot.pods.emplace(pod.meta.key, std::make_shared<const model::Pod>(pod));
+  for (const std::string& identity : {question.proven, question.claimed})
+    add_pod_of(snapshot, identity);
   compile::NodeFacts facts;
   facts.node_name = pod.node_name;
   facts.trust_domain = view.facts.trust_domain;
@@ -87,7 +101,7 @@ Decide peer_policy(const MeshView& view) {
       return answer(view, view.plan, *record, question);
     if (!model::is_meshed(view.snapshot, question.destination)) return {};
     constexpr uint64_t kAnyCookie = 1;
-    const compile::Plan plan = remote_plan(view, question.destination, kAnyCookie);
+    const compile::Plan plan = remote_plan(view, question, kAnyCookie);
     const auto row = plan.rows.find({compile::MapId::kPod, compile::bytes_of(kAnyCookie)});
     if (row == plan.rows.end()) return {false, Reason::pod_record_missing, {}, {}};
     return answer(view, plan, compile::value_of<ks_pod>(row->second), question);

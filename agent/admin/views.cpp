@@ -234,7 +234,7 @@ Json edges_json(const Edges& edges) {
 Json proxy_outcomes(const ProxyCounters& proxy) {
   Json outcomes = Json::array();
   for (const auto& [reason, count] : proxy.reasons)
-    outcomes.push_back({{"reason", reason_name(reason)}, {"count", count}});
+    if (is_outcome(reason)) outcomes.push_back({{"reason", reason_name(reason)}, {"count", count}});
   return outcomes;
 }
 

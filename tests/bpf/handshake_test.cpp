@@ -149,6 +149,22 @@ TEST_P(Handshake, BothSidesRememberThatTheirConnectionEnded) {
   EXPECT_TRUE(has_ended(kPodB, from, to));
 }
 
+TEST_P(Handshake, TheEndOfAConnectionOutOfTheMeshIsRememberedToo) {
+  const Fd stranger = lab_->listen(kOutside, family(), 8080);
+  Fd client = lab_->socket(kPodA, family());
+  ASSERT_EQ(dial(client, of(kOutside, 8080)), 0);
+  const Endpoint own = name_of(client);
+  reset(client);
+  EXPECT_TRUE(has_ended(kPodA, of(kOutside, 8080), own));
+}
+
+TEST_P(Handshake, WhatWasNeverEstablishedHasNotEnded) {
+  Fd refused = lab_->socket(kPodA, family());
+  EXPECT_EQ(dial(refused, of(kPodB, 8080)), ECONNREFUSED);
+  refused.reset();
+  EXPECT_EQ(programs_->size("ks_ended"), 0u);
+}
+
 TEST_P(Handshake, TheEndOfATunnelIsRememberedToo) {
   put_remote(PodLab::ip(kOutside, family()), KS_ADDRESS_REMOTE | KS_ADDRESS_READY);
   const Fd peer = lab_->listen(kOutside, family(), KS_HBONE_PORT);

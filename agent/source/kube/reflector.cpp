@@ -20,6 +20,8 @@ constexpr std::chrono::seconds kOpenTimeMax{60};  // the server may queue the re
 constexpr std::chrono::seconds kMissingLookInterval{30};
 // A watch that ends sooner than this was no watch: the next one waits.
 constexpr std::chrono::seconds kWatchWorth{5};
+// In a row, over some ten seconds: a server that starts may not know its roles yet.
+constexpr unsigned kForbiddenBelieved = 5;
 constexpr std::chrono::milliseconds kHurrySpread{1000};
 
 }  // namespace
@@ -109,8 +111,9 @@ void Reflector::on_page(Result<rest::Answer> answer) {
 void Reflector::finish_list(std::string resource_version) {
   resource_version_ = std::move(resource_version);
   forget_unseen();
-  if (std::exchange(state_.is_listed, true) && !state_.is_missing) ++state_.relists;
-  state_.is_missing = false;
+  if (std::exchange(state_.is_listed, true) && !state_.is_missing && !is_done_without_)
+    ++state_.relists;
+  state_.is_missing = is_done_without_ = false;
   is_missing_doubted_ = false;
   versions_missing_ = 0;
   lists_expired_ = 0;
@@ -249,8 +252,9 @@ void Reflector::on_refused(const kube::ApiError& refusal) {
   const Reason reason = refusal.error.reason;
   const bool was_away = std::exchange(is_away_, false);
   if (reason == Reason::api_kind_missing && resource_.is_optional) return on_missing();
-  // A role of an older release may not name it: said as a finding, and everything else goes on.
-  if (reason == Reason::api_forbidden && resource_.is_dispensable) state_.is_listed = true;
+  if (reason == Reason::api_forbidden && resource_.is_dispensable &&
+      ++times_forbidden_ >= kForbiddenBelieved)
+    do_without();
   if (reason == Reason::api_version_expired) {
     resource_version_.clear();
     if (was_away) backoff_.reset();  // of an outage that lasted: no reason to let the list wait
@@ -277,6 +281,14 @@ void Reflector::on_missing() {
   is_missing_doubted_ = true;
   wait(std::chrono::duration_cast<std::chrono::milliseconds>(kMissingLookInterval *
                                                              (0.5 + seams_.random())));
+}
+
+// A role of an older release may not name the kind: said as a finding, and everything else goes on.
+void Reflector::do_without() {
+  resource_version_.clear();
+  ++round_;
+  forget_unseen();
+  state_.is_listed = is_done_without_ = true;
 }
 
 void Reflector::lose(const Error& error) {
@@ -313,6 +325,7 @@ void Reflector::heard() {
   state_.heard_at = seams_.clock.now();
   state_.failing_since.reset();
   state_.error.reset();
+  times_forbidden_ = 0;
   if (is_back) sink_.on_back();
 }
 

@@ -101,6 +101,7 @@ class Reflector {
 
   void on_refused(const kube::ApiError& refusal);
   void on_missing();
+  void do_without();
   void lose(const Error& error);  // no answer
   void fail(const Error& error, std::optional<std::chrono::seconds> retry_after = {});
   void wait(std::chrono::milliseconds delay);
@@ -118,6 +119,8 @@ class Reflector {
   std::string resource_version_;  // to watch from; empty: list first
   int limit_;                     // objects a page
   unsigned lists_expired_ = 0;    // in a row
+  unsigned times_forbidden_ = 0;  // in a row
+  bool is_done_without_ = false;
   bool is_streaming_refused_ = false;
   bool is_open_ = false;  // the stream under way was taken
   bool is_away_ = false;  // the server's last word was none

@@ -21,7 +21,7 @@
 #define KS_ATTEMPTS_MAX 4096
 /* Ended connections that are remembered, the newest, and how long what still arrives for one counts
  * as late (`late_packet`) and not as refused: a reset meets it within a round trip. */
-#define KS_ENDED_MAX 8192
+#define KS_ENDED_MAX 65536
 #define KS_LATE_NS 1000000000ull
 /* Connections in handshake, one pod. More: EPERM at connect, `tuple_budget`. */
 #define KS_TUPLES_PER_POD_MAX 16384

@@ -101,7 +101,7 @@ def stripped(path, strip):
 
 def check_placeless(path, content):
     """Built in another folder, the program must be the same."""
-    if str(project.ROOT).encode() in content:
+    if f"{project.ROOT}/".encode() in content:
         raise Trouble(f"{path} names the folder it was built in ({project.ROOT}): compile all of it with "
                       "keelson_prefix_map (cmake/flags.cmake)")
 

@@ -229,6 +229,18 @@ TEST_F(WhyFar, PolicyIsJudgedByTheLabelsThatItsServiceSelectsBy) {
   EXPECT_EQ(report.decided_by, "");
 }
 
+// A pattern is judged by the identities that there are, and the caller's is one.
+TEST_F(WhyFar, APolicyForManyIdentitiesIsJudgedAsItsNodeDoes) {
+  mesh.add_policy("ours", model::PolicyAction::kAllow, "cluster.local/ns/shop/*");
+  mesh.add_policy("no-evil", model::PolicyAction::kDeny, "cluster.local/ns/evil/*");
+  EXPECT_EQ(broken(ask("shop/web-1", "shop/pay")), "");
+  mesh.add_policy("ours", model::PolicyAction::kAllow, "cluster.local/ns/other/*");
+  EXPECT_EQ(broken(ask("shop/web-1", "shop/pay")), "policy");
+  mesh.add_policy("ours", model::PolicyAction::kAllow, "cluster.local/ns/shop/*");
+  mesh.add_policy("no-evil", model::PolicyAction::kDeny, "*/sa/web");
+  EXPECT_EQ(broken(ask("shop/web-1", "shop/pay")), "policy");
+}
+
 TEST_F(WhyFar, APolicyOnLabelsThatOnlyItsNodeKnowsIsLeftToThatNode) {
   mesh.add_policy("gold", model::PolicyAction::kDeny, "cluster.local/ns/shop/sa/web");
   select_by_another_label("gold");

@@ -344,12 +344,16 @@ TEST_F(ReflectorTest, ForbiddenIsSaidAndTriedAgain) {
   EXPECT_TRUE(rest_.is_called("services"));
 }
 
-// A cluster whose administrator owns the roles kept every agent of a new release from getting
-// ready.
+// A cluster whose administrator owns the roles kept every agent of a new release from being ready.
+// One refusal is not believed: a server that starts may not know its roles yet.
 TEST_F(ReflectorTest, AKindThatOnlyAllowsMoreIsDoneWithoutWhereItMayNotBeRead) {
   for (const std::string_view kind : {"AuthorizationPolicy", "ReferenceGrant"}) {
     start(kind);
-    rest_.answer("/v1/", 403, R"({"reason":"Forbidden","message":"no list for you"})");
+    for (int refusals = 1; refusals <= 5; refusals++) {
+      EXPECT_FALSE(reflector_->state().is_listed) << kind << refusals;
+      if (refusals > 1) advance_to_wake();
+      rest_.answer("/v1/", 403, R"({"reason":"Forbidden","message":"no list for you"})");
+    }
     EXPECT_EQ(reflector_->state().is_listed, kind == "ReferenceGrant") << kind;
     EXPECT_TRUE(reflector_->state().failing_since) << kind;
   }
@@ -359,6 +363,18 @@ TEST_F(ReflectorTest, AKindThatOnlyAllowsMoreIsDoneWithoutWhereItMayNotBeRead) {
   rest_.line("referencegrants", bookmark(4, true));
   EXPECT_THAT(taken(), ElementsAre("+ReferenceGrant shop/a"));
   EXPECT_FALSE(reflector_->state().failing_since);
+  EXPECT_EQ(reflector_->state().relists, 0u);
+}
+
+TEST_F(ReflectorTest, WhatMayNotBeReadAnyMoreAllowsNothing) {
+  start_watching("ReferenceGrant");
+  for (int refusals = 1; refusals <= 5; refusals++) {
+    EXPECT_THAT(taken(), IsEmpty()) << refusals;
+    if (refusals > 1) advance_to_wake();
+    rest_.answer("/v1/referencegrants", 403, R"({"reason":"Forbidden","message":"no"})");
+  }
+  EXPECT_THAT(taken(),
+              testing::UnorderedElementsAre("-ReferenceGrant shop/a", "-ReferenceGrant shop/b"));
 }
 
 TEST_F(ReflectorTest, AnEventThatCannotBeReadIsAnsweredByAList) {
