@@ -120,7 +120,7 @@ bench-build: configure
 	@cmake --build $(BUILD) -j $(JOBS) --target bench_programs
 
 e2e: e2e-programs ## the end-to-end scenarios on real clusters of two nodes (WORDS="..." chooses)
-	@tests/e2e/run --clusters 2 $(WORDS)
+	@tests/e2e/run --clusters 3 $(WORDS)
 
 .PHONY: e2e-long e2e-programs
 e2e-long: e2e-programs ## what puts load on the mesh ten times, and everything again on nodes with cgroup v2 only
