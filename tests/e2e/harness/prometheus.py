@@ -1,6 +1,7 @@
-"""Prometheus: a real one in a node's network namespace for as long as a block lasts; scrapes every agent."""
+"""Prometheus: a real one in a node's network namespace for as long as a block lasts; scrapes every agent and the CA."""
 import contextlib
 import json
+import pathlib
 import re
 import subprocess
 import tempfile
@@ -8,7 +9,8 @@ import urllib.parse
 
 from harness.command import run
 
-PORT, METRICS_PORT = 9095, 15020
+PORT, METRICS_PORT, CA_PORT = 9095, 15020, 15012
+CA_NAME = "keelson-ca.keelson-system.svc"
 SCRAPE_SECONDS = 2
 # What Grafana would put in; four scrapes make a rate.
 VARIABLES = {"$__rate_interval": f"{4 * SCRAPE_SECONDS}s", "$__range": "60s", "$instance": ".*"}
@@ -33,23 +35,26 @@ def filled(query):
     return query
 
 
-def configuration(layout):
-    targets = [f"{node.ip}:{METRICS_PORT}" for node in layout.nodes]
-    return json.dumps({"global": {"scrape_interval": f"{SCRAPE_SECONDS}s"},
-                       "scrape_configs": [{"job_name": "keelson", "static_configs": [{"targets": targets}]}]})
+def configuration(layout, ca_address, ca_file):
+    agents = {"job_name": "keelson", "static_configs": [{"targets": [f"{n.ip}:{METRICS_PORT}" for n in layout.nodes]}]}
+    authority = {"job_name": "keelson-ca", "static_configs": [{"targets": [f"{ca_address}:{CA_PORT}"]}],
+                 "scheme": "https", "tls_config": {"ca_file": ca_file, "server_name": CA_NAME}}
+    return json.dumps({"global": {"scrape_interval": f"{SCRAPE_SECONDS}s"}, "scrape_configs": [agents, authority]})
 
 
 class Prometheus:
-    def __init__(self, layout):
+    def __init__(self, layout, ca_address, roots):
         self._inside = ["ip", "netns", "exec", layout.control_plane.netns]
         self._url = f"http://{layout.control_plane.ip}:{PORT}"
         self._layout, self._process = layout, None
+        self._ca_address, self._roots = ca_address, roots
 
     @contextlib.contextmanager
     def running(self):
         with tempfile.TemporaryDirectory() as folder, open(f"{folder}/log", "wb") as log:
-            with open(f"{folder}/prometheus.yml", "w", encoding="ascii") as file:
-                file.write(configuration(self._layout))
+            pathlib.Path(folder, "ca.crt").write_text(self._roots)
+            pathlib.Path(folder, "prometheus.yml").write_text(
+                configuration(self._layout, self._ca_address, f"{folder}/ca.crt"))
             command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
                        f"--web.listen-address={self._layout.control_plane.ip}:{PORT}"]
             with subprocess.Popen([*self._inside, *command], stdout=log, stderr=log) as process:

@@ -3,7 +3,7 @@ import json
 
 from harness import apps
 from harness.load import Load
-from harness.mesh import CHART, Mesh, shop
+from harness.mesh import CHART, NAMESPACE, Mesh, shop
 from harness.prometheus import Prometheus, queries
 from harness.trouble import Trouble
 
@@ -23,10 +23,18 @@ def run(scenario):
     asked = [(path.stem, title, query) for path in sorted((CHART / "dashboards").glob("*.json"))
              for title, query in queries(json.loads(path.read_text()))]
     scenario.expect("the dashboards ask something", len(asked) > 20, asked)
-    with Prometheus(scenario.cluster.layout).running() as prometheus:
+    with made(scenario).running() as prometheus:
         for dashboard, title, query in asked:
             scenario.eventually(f"{dashboard}: {title}", lambda q=query: has_answer(prometheus, q), ANSWER_SECONDS_MAX)
+        scenario.eventually("the CA's metrics, by HTTPS and the mesh's own root",
+                            lambda: has_answer(prometheus, "keelson_ca_root_usable == 1"), ANSWER_SECONDS_MAX)
     load.end_without_failure()
+
+
+def made(scenario):
+    authority = scenario.pods("app.kubernetes.io/component=ca", NAMESPACE)[0]
+    roots = scenario.kubectl.json("-n", NAMESPACE, "get", "configmap", "keelson-trust-bundle")["data"]["ca.crt"]
+    return Prometheus(scenario.cluster.layout, authority["status"]["podIP"], roots)
 
 
 def has_answer(prometheus, query):
