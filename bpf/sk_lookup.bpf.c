@@ -54,7 +54,10 @@ int ks_sk_lookup(struct bpf_sk_lookup* ctx) {
 
   struct lookup_plan plan = {};
   bool attested = lookup_decide(&key, &plan);
-  bool late = !plan.allow && !attested && lookup_is_late(&key);
+  if (!plan.allow && !attested && lookup_is_late(&key)) {
+    flow_count(KS_REASON_late_packet);
+    return SK_DROP;
+  }
   if (plan.allow && plan.role != KS_ROLE_NONE) {
     __u32 failed = steer(ctx, plan.slot, plan.role);
     if (failed) lookup_refuse(&plan, failed);
@@ -62,10 +65,6 @@ int ks_sk_lookup(struct bpf_sk_lookup* ctx) {
   /* Attested connections are counted where they start and where they are established: this program
    * may run more than once for each. */
   if (plan.allow && attested) return SK_PASS;
-  if (late) {
-    flow_count(KS_REASON_late_packet);
-    return SK_DROP;
-  }
   flow_count(plan.reason);
   if (plan.allow) return SK_PASS;
   lookup_report(&key, &plan);

@@ -23,11 +23,6 @@ static __always_inline void ask_for(struct bpf_sock_ops* ctx, int flags) {
   bpf_sock_ops_cb_flags_set(ctx, (int)ctx->bpf_sock_ops_cb_flags | flags);
 }
 
-static __always_inline bool is_of_pod(struct bpf_sock_ops* ctx) {
-  __u64 netns = bpf_get_netns_cookie(ctx);
-  return bpf_map_lookup_elem(&ks_pod, &netns) != 0;
-}
-
 /* The connecting side: starts, sends its SYN again, or is closed. */
 static __always_inline void on_connecting_side(struct bpf_sock_ops* ctx, __u32 op) {
   struct bpf_sock* sk = ctx->sk;
@@ -46,14 +41,23 @@ static __always_inline void on_connecting_side(struct bpf_sock_ops* ctx, __u32 o
   } else {
     tuple_write(&key, pending);
     if (pending->kind == KS_KIND_DIRECT) tuple_note_attempt(&key);
-    ask_for(ctx, BPF_SOCK_OPS_RTO_CB_FLAG);
+    ask_for(ctx, BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTO_CB_FLAG);
   }
 }
 
-/* Either side of what was established. */
+/* A pod's connection without a tuple, as what leaves the mesh, has an end too. */
+static __always_inline void watch_end(struct bpf_sock_ops* ctx) {
+  if (ctx->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_STATE_CB_FLAG) return;
+  __u64 netns = bpf_get_netns_cookie(ctx);
+  if (bpf_map_lookup_elem(&ks_pod, &netns)) ask_for(ctx, BPF_SOCK_OPS_STATE_CB_FLAG);
+}
+
+/* Either side of what was established; a program of others may have asked for the host's sockets.
+ */
 static __always_inline void on_closed(struct bpf_sock_ops* ctx) {
-  if (ctx->args[0] == BPF_TCP_SYN_SENT || !is_of_pod(ctx)) return;
+  if (ctx->args[0] == BPF_TCP_SYN_SENT) return;
   struct ks_tuple_key key = {.pod = bpf_get_netns_cookie(ctx)};
+  if (!bpf_map_lookup_elem(&ks_pod, &key.pod)) return;
   key.source_port = bpf_ntohl(ctx->remote_port);
   key.destination_port = ctx->local_port;
   endpoints_of(ctx, &key.destination, &key.source);
@@ -148,9 +152,8 @@ int ks_sockops(struct bpf_sock_ops* ctx) {
   __u32 op = ctx->op;
   switch (op) {
     case BPF_SOCK_OPS_TCP_CONNECT_CB:
-      /* Also what leaves the mesh: its answers come to the pod. */
-      if (is_of_pod(ctx)) ask_for(ctx, BPF_SOCK_OPS_STATE_CB_FLAG);
       on_connecting_side(ctx, op);
+      watch_end(ctx);
       break;
     case BPF_SOCK_OPS_RTO_CB:
       on_connecting_side(ctx, op);

@@ -48,14 +48,15 @@ struct Enrolment {
   std::string detail;                // what exactly, for people
 };
 
-// Since the proxy started, all workers together; a few seconds old. Zero until it answered once.
-// The others are accounts of what happened on the way.
+// Whether a reason of the proxy tells how a connection ended; the others tell what it did on the
+// way.
 constexpr bool is_outcome(Reason reason) noexcept {
   return reason != Reason::unsettled_retried && reason != Reason::last_call_ended;
 }
 
+// Since the proxy started, all workers together; a few seconds old. Zero until it answered once.
 struct ProxyCounters {
-  std::vector<std::pair<Reason, uint64_t>> reasons;  // see is_outcome(); refusals included
+  std::vector<std::pair<Reason, uint64_t>> reasons;  // outcomes, refusals included, and accounts
   uint64_t connections_active = 0;
   uint64_t connections_total = 0;
   uint64_t tunnels_active = 0;
