@@ -86,6 +86,13 @@ def service(app, name=None, node_port=None, headless=False):
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name or app}, "spec": spec}
 
 
+def route(service, rules=None):
+    """HTTPRoute of a Service, named like it; without rules: to itself, so that its requests are routed one by one."""
+    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": service},
+            "spec": {"parentRefs": [{"group": "", "kind": "Service", "name": service, "port": 80}],
+                     "rules": rules or [{"backendRefs": [{"name": service, "port": 80}]}]}}
+
+
 def service_account(name):
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
 

@@ -12,7 +12,7 @@ import shutil
 from harness import crds, images, keys, network
 from harness.command import attempt, run
 from harness.kubectl import Kubectl
-from harness.layout import STATE
+from harness.layout import API_SERVICE_IP, STATE
 from harness.nodes import Nodes
 from harness.programs import OF_A_CLUSTER, Programs, cache_folder
 from harness.record import Record
@@ -170,6 +170,12 @@ class Cluster:
     def _has_runtime(self, node):
         code, _, err = attempt(*self.nodes.inside(node, ["ctr", "version"]), seconds_max=10)
         return code == 0, err.strip()[-200:]
+
+    def is_api_served(self, node):
+        """Whether the API server's Service answers on a node, and why not."""
+        url = f"https://{API_SERVICE_IP}/readyz"
+        code, _, err = self.on_node(node, "curl", "-sk", "-o", "/dev/null", "-m", "2", url)
+        return code == 0, err.strip()
 
     def is_api_ready(self):
         """Whether the API server answers, and why not; Trouble when it or its store has ended."""

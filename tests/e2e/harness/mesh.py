@@ -16,6 +16,7 @@ from harness.versions import ROOT
 CHART, RELEASE, NAMESPACE = ROOT / "charts" / "keelson", "keelson", "keelson-system"
 IMAGES = ROOT / "build" / "images"
 LABEL = "keelson.dev/mesh"
+START_UP_TAINT = "keelson.dev/agent-not-ready"
 GRACE_SECONDS = 5
 VALUES = (f"enrolmentGraceSeconds={GRACE_SECONDS}", "l7.drainSeconds=10")
 INSTALL_SECONDS_MAX, ENROL_SECONDS_MAX = 120, 60
@@ -110,6 +111,12 @@ class Mesh:
 
     def status(self, node):
         return self.ctl_json(node, "status")
+
+    def is_at_ease(self):
+        """Whether no agent has anything to complain of, and what they have."""
+        findings = {node.name: [finding for finding in self.status(node.name)["findings"]
+                                if finding["severity"] != "info"] for node in self._cluster.layout.nodes}
+        return not any(findings.values()), findings
 
     @contextlib.contextmanager
     def undisturbed(self):

@@ -5,7 +5,6 @@ such a time, and the endpoints do change.
 """
 import time
 
-from harness.layout import API_SERVICE_IP
 from harness.load import Load
 from harness.mesh import Mesh, shop
 
@@ -29,27 +28,9 @@ def run(scenario):
         time.sleep(OUTAGE_SECONDS)
     finally:
         nodes.start_program(first, "kube-apiserver")
-    scenario.eventually("the API server is back", scenario.cluster.is_api_ready, seconds_max=60)
-    # A server that ends takes itself out of its Service, and kube-proxy is long in hearing that it is back: 42 s and
-    # 63 s on the two nodes were measured without any mesh.
-    for node in scenario.cluster.layout.nodes:
-        scenario.eventually(f"its Service answers on {node.name}", lambda n=node: is_served(scenario, n),
-                            seconds_max=120)
-    scenario.eventually("every agent follows it again", lambda: follows(scenario, mesh), seconds_max=60)
+    scenario.api_served()
+    scenario.eventually("every agent follows it again", mesh.is_at_ease, seconds_max=60)
     fresh.end_without_failure()
     kept.end_without_failure()
     mesh.wait_until(scenario.namespace, "ready")
     scenario.expect("nothing was refused", mesh.refusals() == before, (before, mesh.refusals()))
-
-
-def is_served(scenario, node):
-    code, _, err = scenario.cluster.on_node(node, "curl", "-sk", "-o", "/dev/null", "-m", "2",
-                                            f"https://{API_SERVICE_IP}/readyz")
-    return code == 0, err.strip()
-
-
-def follows(scenario, mesh):
-    """No agent has anything to complain of."""
-    findings = {node.name: [finding for finding in mesh.status(node.name)["findings"] if finding["severity"] != "info"]
-                for node in scenario.cluster.layout.nodes}
-    return not any(findings.values()), findings

@@ -2,11 +2,10 @@
 import json
 
 from harness import apps
-from harness.mesh import LABEL, NAMESPACE, Mesh
+from harness.mesh import LABEL, NAMESPACE, START_UP_TAINT, Mesh
 
 STAGE = "mesh"
 SECONDS_MAX = 150
-TAINT = "keelson.dev/agent-not-ready"
 OTHER_TAINT = "e2e.keelson.dev/other"
 OWN, OTHER = "node1", "node2"
 STATE_REFUSED = "an agent writes the NodeState of its own node only"
@@ -21,18 +20,19 @@ def run(scenario):
     states(scenario)
     try:
         for node in (OWN, OTHER):
-            scenario.kubectl("taint", "node", node, f"{TAINT}=:NoSchedule", "--overwrite")
+            scenario.kubectl("taint", "node", node, f"{START_UP_TAINT}=:NoSchedule", "--overwrite")
         nodes(scenario)
         scenario.kubectl("-n", NAMESPACE, "delete", "pod", mesh.pod("agent", OTHER), "--wait=false")
         scenario.eventually(f"the agent of {OTHER}, started anew, takes the taint off",
-                            lambda: (TAINT not in taints(scenario, OTHER), taints(scenario, OTHER)), seconds_max=60)
-        scenario.expect("and off no other node", TAINT in taints(scenario, OWN), taints(scenario, OWN))
+                            lambda: scenario.has_no_taint(OTHER, START_UP_TAINT), seconds_max=60)
+        is_untainted, seen = scenario.has_no_taint(OWN, START_UP_TAINT)
+        scenario.expect("and off no other node", not is_untainted, seen)
         # Told half a minute after the label: until then what is refused may come right.
         scenario.eventually("an Event MeshRefused of the pod in the node's network", lambda: told(
             scenario, "Pod", "on-node", "MeshRefused"), seconds_max=60)
     finally:
         for node in (OWN, OTHER):
-            scenario.kubectl.attempt("taint", "node", node, f"{TAINT}-")
+            scenario.kubectl.attempt("taint", "node", node, f"{START_UP_TAINT}-")
         mesh.part_ready("agent")
 
 
@@ -81,12 +81,7 @@ def change(node, patch):
 
 def untainted(scenario, node):
     spec = scenario.kubectl.json("get", "node", node)["spec"]
-    return {"spec": {"taints": [taint for taint in spec.get("taints", []) if taint["key"] != TAINT]}}
-
-
-def taints(scenario, node):
-    spec = scenario.kubectl.json("get", "node", node)["spec"]
-    return [taint["key"] for taint in spec.get("taints", [])]
+    return {"spec": {"taints": [taint for taint in spec.get("taints", []) if taint["key"] != START_UP_TAINT]}}
 
 
 def events(scenario):

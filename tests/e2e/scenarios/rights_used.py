@@ -5,12 +5,11 @@ an event that an earlier agent told is counted, a start-up taint is taken off. T
 installed.
 """
 from harness import apps, audit
-from harness.mesh import NAMESPACE, Mesh
-from scenarios.mesh_api_outage import follows, is_served
+from harness.mesh import NAMESPACE, START_UP_TAINT, Mesh
 
 STAGE = "mesh"
 SECONDS_MAX = 240
-TAINT, TAINTED = "keelson.dev/agent-not-ready", "node2"
+TAINTED = "node2"
 AGENTS = "app.kubernetes.io/component=agent"
 LEASE = "lease/keelson-status"
 WITHOUT_STREAMS = "--feature-gates=WatchList=false"
@@ -19,7 +18,7 @@ WITHOUT_STREAMS = "--feature-gates=WatchList=false"
 def run(scenario):
     mesh, trail = Mesh(scenario).ensure(), audit.Trail(scenario.cluster)
     began = audit.now()
-    scenario.apply(apps.web_daemon_set("web"), apps.service("web"), route())
+    scenario.apply(apps.web_daemon_set("web"), apps.service("web"), apps.route("web"))
     scenario.ready("daemonset/web")
     mesh.enrol()
     scenario.eventually("both nodes tell that their pod joined", lambda: has_joined(scenario))
@@ -28,23 +27,18 @@ def run(scenario):
     try:
         restart_api(scenario, WITHOUT_STREAMS)
         began = audit.now()
-        scenario.kubectl("taint", "--overwrite", "node", TAINTED, f"{TAINT}:NoSchedule")
+        scenario.kubectl("taint", "--overwrite", "node", TAINTED, f"{START_UP_TAINT}:NoSchedule")
         scenario.kubectl("-n", NAMESPACE, "delete", LEASE)
         restart_agents(scenario, mesh)
         mesh.enrol()
-        scenario.eventually(f"{TAINTED} is without the start-up taint", lambda: is_untainted(scenario), seconds_max=60)
+        scenario.eventually(f"{TAINTED} is without the start-up taint",
+                            lambda: scenario.has_no_taint(TAINTED, START_UP_TAINT), seconds_max=60)
         every_right_is_used(scenario, trail)
         nothing_refused(scenario, trail, began)
     finally:
         restart_api(scenario)
-        scenario.kubectl.attempt("taint", "node", TAINTED, f"{TAINT}-")  # it is gone unless something failed
-    scenario.eventually("every agent follows the API server again", lambda: follows(scenario, mesh), seconds_max=60)
-
-
-def route():
-    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "web"},
-            "spec": {"parentRefs": [{"group": "", "kind": "Service", "name": "web", "port": 80}],
-                     "rules": [{"backendRefs": [{"name": "web", "port": 80}]}]}}
+        scenario.kubectl.attempt("taint", "node", TAINTED, f"{START_UP_TAINT}-")  # it is gone unless something failed
+    scenario.eventually("every agent follows the API server again", mesh.is_at_ease, seconds_max=60)
 
 
 def has_joined(scenario):
@@ -58,11 +52,7 @@ def restart_api(scenario, *flags):
     nodes, first = scenario.cluster.nodes, scenario.cluster.layout.control_plane
     nodes.kill_program(first, "kube-apiserver")
     nodes.start_program(first, "kube-apiserver", *flags)
-    scenario.eventually(f"the API server is back {' '.join(flags)}".strip(), scenario.cluster.is_api_ready,
-                        seconds_max=60)
-    for node in scenario.cluster.layout.nodes:
-        scenario.eventually(f"its Service answers on {node.name}", lambda n=node: is_served(scenario, n),
-                            seconds_max=90)
+    scenario.api_served()
 
 
 def restart_agents(scenario, mesh):
@@ -81,11 +71,6 @@ def restart_agents(scenario, mesh):
 def is_ready(pod):
     return any(condition["type"] == "Ready" and condition["status"] == "True"
                for condition in pod["status"].get("conditions", []))
-
-
-def is_untainted(scenario):
-    taints = scenario.kubectl.json("get", "node", TAINTED)["spec"].get("taints", [])
-    return TAINT not in {taint["key"] for taint in taints}, taints
 
 
 def every_right_is_used(scenario, trail):

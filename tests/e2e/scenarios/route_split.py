@@ -16,17 +16,17 @@ def run(scenario):
     scenario.apply(apps.service("v1", "web"), apps.client(node="node1"))
     scenario.ready("deployment/v1", "deployment/v2", "pod/client")
     mesh.enrol()
-    scenario.apply(route([rule([("v2", 1)], matches=[{"headers": [{"name": "x-version", "value": "2"}]}]),
+    scenario.apply(apps.route("web", [rule([("v2", 1)], matches=[{"headers": [{"name": "x-version", "value": "2"}]}]),
                           rule([("v1", 1)])]))
     scenario.eventually("the header chooses v2", lambda: said(scenario, "v2-", "-H", "x-version: 2"))
     scenario.expect("without it v1 answers", *said(scenario, "v1-"))
     scenario.eventually("the status says that the route is taken", lambda: is_taken(scenario))
-    scenario.apply(route([rule([("v1", 1), ("v2", 1)])]))
+    scenario.apply(apps.route("web", [rule([("v1", 1), ("v2", 1)])]))
     scenario.eventually("the new rule is in force", lambda: said(scenario, "v2-"))
     split = calls(scenario)
     scenario.expect("even weights split evenly",
                     sum(split.values()) == CALLS and min(split["v1"], split["v2"]) >= LEAST, split)
-    scenario.apply(route([rule([("none", 1)])]))
+    scenario.apply(apps.route("web", [rule([("none", 1)])]))
     scenario.eventually("a backend that is not there is told", lambda: is_unresolved(scenario))
     code, output = scenario.curl("client", f"http://web.{scenario.namespace}", "-o", "/dev/null", "-w", "%{http_code}")
     scenario.expect("and answers 500", code == 0 and output == "500", output)
@@ -34,11 +34,6 @@ def run(scenario):
 
 def rule(backends, **more):
     return {"backendRefs": [{"name": name, "port": 80, "weight": weight} for name, weight in backends], **more}
-
-
-def route(rules):
-    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "web"},
-            "spec": {"parentRefs": [{"group": "", "kind": "Service", "name": "web", "port": 80}], "rules": rules}}
 
 
 def said(scenario, word, *options):

@@ -31,7 +31,7 @@ KINDS = ("daemonsets,deployments,jobs,pods,services,serviceaccounts,configmaps,s
 def run(scenario):
     mesh = Mesh(scenario).ensure()
     shop(scenario)
-    scenario.apply(apps.service("web", "routed"), route("routed"))
+    scenario.apply(apps.service("web", "routed"), apps.route("routed"))
     mesh.enrol()
     require_identities(scenario)
     nodes = scenario.cluster.layout.nodes
@@ -71,13 +71,6 @@ def rights_used(scenario, rights, since):
     scenario.expect("the hook used every one of them", not missing, missing)
     refusals = [refusal for refusal in audit.refused(entries, NAMESPACE, since) if refusal.startswith(UNINSTALLER)]
     scenario.expect("and was refused nothing", not refusals, refusals)
-
-
-def route(service):
-    """Its requests are routed one by one: their connections end when their pods leave, between two requests."""
-    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": service},
-            "spec": {"parentRefs": [{"group": "", "kind": "Service", "name": service, "port": 80}],
-                     "rules": [{"backendRefs": [{"name": service, "port": 80}]}]}}
 
 
 def require_identities(scenario):

@@ -156,11 +156,12 @@ TEST(Metrics, EveryReasonPhaseAndSeverityHasASeries) {
   mesh.look();
   mesh.live.counters[static_cast<size_t>(Reason::direct)] = 12;
   mesh.live.counters[static_cast<size_t>(Reason::unattested)] = 3;
+  mesh.live.counters[static_cast<size_t>(Reason::late_packet)] = 6;
   mesh.live.rollout.phase = RolloutPhase::kSteer;
   mesh.live.rollout.map_writes = 77;
   mesh.live.events_lost = 4;
   mesh.live.findings.push_back({});
-  mesh.live.proxy.counters.reasons = {{Reason::policy_denied, 2}};
+  mesh.live.proxy.counters.reasons = {{Reason::policy_denied, 2}, {Reason::unsettled_retried, 5}};
   mesh.live.proxy.counters.bytes_sent_total = 99;
   mesh.live.source.kinds = {{"Pod", 7, true, 2, 1, {{Reason::api_version_expired, 2}}, {}}};
   Readiness readiness({});
@@ -186,9 +187,12 @@ TEST(Metrics, EveryReasonPhaseAndSeverityHasASeries) {
            "keelson_agent_events_lost_total{where=\"reader\"} 5\n",
            "# TYPE keelson_datapath_refusals_total counter\n",
            "keelson_proxy_outcomes_total{reason=\"policy_denied\"} 2\n",
+           "keelson_proxy_accounts_total{reason=\"unsettled_retried\"} 5\n",
+           "keelson_datapath_late_packets_total 6\n",
            "keelson_proxy_bytes_total{direction=\"sent\"} 99\n",
        })
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  EXPECT_EQ(text.find("outcomes_total{reason=\"unsettled_retried\"}"), std::string::npos) << text;
 }
 
 }  // namespace
