@@ -67,8 +67,9 @@ inline constexpr size_t kTenantConnectionsMax = 16384;
 inline constexpr size_t kSocketStockLow = 8;
 // Proxy: sockets of the first fetch; later ones ask for a whole batch (kSocketsPerRequestMax).
 inline constexpr size_t kSocketStockFirst = 16;
-// Proxy: a stock from which people wait may stay dry for so long. Longer: `socket_pool_empty`.
-inline constexpr std::chrono::milliseconds kSocketWait{1000};
+// Proxy: a stock from which people wait may stay dry for so long: as hold is away while its
+// container is replaced, or stands still. Longer: `socket_pool_empty`.
+inline constexpr std::chrono::milliseconds kSocketWait{5000};
 // Proxy: before hold is asked again for what it could not give.
 inline constexpr std::chrono::milliseconds kSocketRetry{50};
 // Proxy: connections that wait for a socket of one stock. More: `socket_pool_empty`. As many as a

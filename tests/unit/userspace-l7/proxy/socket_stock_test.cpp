@@ -123,7 +123,7 @@ TEST(SocketStock, AQueueThatMovesMayTakeLongerThanTheWaitForOneSocket) {
   bench.alarms.advance(kSocketWait - std::chrono::milliseconds(1));
   EXPECT_EQ(bench.got.size(), 2u);
   bench.alarms.advance(std::chrono::milliseconds(1));
-  ASSERT_EQ(bench.got.size(), 3u) << "the last waited a whole second after the last socket";
+  ASSERT_EQ(bench.got.size(), 3u) << "the last waited its whole time after the last socket";
   EXPECT_TRUE(bench.got[0] && bench.got[1]);
   EXPECT_FALSE(bench.got[2]);
 }
