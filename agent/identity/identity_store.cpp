@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "tls/certificates.h"
+
 namespace keelson::identity {
 namespace {
 
@@ -16,6 +18,16 @@ Duration scaled(Duration duration, double factor) {
 
 std::string shown(const ServiceAccount& account) {
   return "ServiceAccount " + account.ns + "/" + account.name;
+}
+
+// What cannot be read was taken as it came, and is judged by whoever uses it.
+bool is_trusted(const tls::KeyMaterial& material, const std::vector<std::string>& roots) {
+  const auto leaf = tls::read_certificates(material.chain.front());
+  if (!leaf) return true;
+  return std::any_of(roots.begin(), roots.end(), [&](const std::string& text) {
+    const auto root = tls::read_certificates(text);
+    return root && tls::is_signed_by(leaf->front().get(), root->front().get());
+  });
 }
 
 }  // namespace
@@ -71,6 +83,8 @@ void IdentityStore::set_trust(const std::vector<std::string>& roots) {
   for (auto& [account, entry] : entries_) {
     if (!is_usable(entry) || entry.material->trust == trust_) continue;
     entry.material->trust = trust_;
+    // Another root, without a rotation: nobody takes this certificate any more.
+    if (!is_trusted(*entry.material, trust_)) entry.renew_at = seams_.clock.wall_now();
     seams_.observer.on_identity(*entry.material);
   }
 }
@@ -135,6 +149,10 @@ void IdentityStore::on_answer(const ServiceAccount& account, uint64_t attempt,
   if (entry.state != State::kRequesting || entry.attempt != attempt) return;  // given up before
   if (!result) return wait(entry, std::move(result).error());
   if (auto fits = check(entry, *result); !fits) return wait(entry, std::move(fits).error());
+  // Its clock is ahead, or this one is behind. Who has nothing else takes it.
+  if (is_usable(entry) && seams_.clock.wall_now() < result->not_before)
+    return wait(entry, Error{Reason::identity_issue_failed, ErrorSource::kInternal, true, 0,
+                             "the certificate is not valid yet: is the clock of the CA right?"});
   hold(entry, std::move(*result));
 }
 

@@ -52,11 +52,13 @@ void KeyStore::set_wanted(const std::set<ServiceAccount>& accounts) {
     if (!wanted_.contains(account)) unread_.insert(account);
   std::erase_if(unread_, [&](const auto& account) { return !accounts.contains(account); });
   wanted_ = accounts;
+  is_wanted_known_ = true;
   store_.set_wanted(accounts);
   run_due();
 }
 
 std::optional<MonotonicTime> KeyStore::run_due() {
+  if (!is_wanted_known_) return std::nullopt;
   vault_error_.reset();
   // Before anything is asked of the CA.
   if (auto adopted = adopt_unread(); !adopted) vault_error_ = std::move(adopted).error();

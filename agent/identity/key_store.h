@@ -35,7 +35,7 @@ class KeyStore final : private IdentityObserver {
 
   // The complete set of service accounts with a pod on this node. New ones are adopted from the
   // vault or asked for at once; the keys of others are dropped, in the vault too, also those that
-  // an earlier agent left there.
+  // an earlier agent left there. Before the first call nobody is a stranger: nothing is dropped.
   void set_wanted(const std::set<ServiceAccount>& accounts);
   void set_trust(const std::vector<std::string>& roots) { store_.set_trust(roots); }
 
@@ -66,6 +66,7 @@ class KeyStore final : private IdentityObserver {
   const std::string trust_domain_;
   const Seams seams_;
   IdentityStore store_;
+  bool is_wanted_known_ = false;
   std::set<ServiceAccount> wanted_;
   std::set<ServiceAccount> unread_;   // the vault was not asked for them yet
   std::map<uint64_t, Held> held_;     // by identity id

@@ -110,6 +110,12 @@ bool is_p256(const EVP_PKEY* key) noexcept {
   return is_explicit == 0 && std::string_view(group, size) == SN_X9_62_prime256v1;
 }
 
+bool is_signed_by(X509* certificate, X509* root) noexcept {
+  const bool is_signed = X509_verify(certificate, X509_get0_pubkey(root)) == 1;
+  ERR_clear_error();
+  return is_signed;
+}
+
 std::string to_der(const X509* certificate) {
   unsigned char* der = nullptr;
   const int size = i2d_X509(certificate, &der);

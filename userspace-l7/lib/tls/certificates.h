@@ -23,6 +23,9 @@ Result<KeyPtr> generate_p256_key();
 // Named curve P-256, not the same curve spelt out as parameters (CVE-2020-0601's way in).
 bool is_p256(const EVP_PKEY* key) noexcept;
 
+// By the root's key; names and times are not looked at.
+bool is_signed_by(X509* certificate, X509* root) noexcept;
+
 std::string to_der(const X509* certificate);
 std::string to_pem(const X509* certificate);
 SecretBytes to_pkcs8_der(const EVP_PKEY* key);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "support/cert_fixture.h"
 #include "support/fake_clock.h"
 
 namespace keelson::identity {
@@ -252,6 +253,41 @@ TEST_F(IdentityStoreTest, ANewTrustBundleIsPublishedWithEveryIdentityOnce) {
   store_.set_trust({"root2", "root"});
   store_.set_trust({});
   EXPECT_EQ(events(), std::vector<std::string>{"have cart key1 root2"});
+}
+
+// A root that was replaced without a rotation: peers refuse what the former signed.
+TEST_F(IdentityStoreTest, ACertificateThatTheNewBundleDoesNotTrustIsRenewedAtOnce) {
+  const test::TestMesh mesh, other;
+  const auto root_of = [](const test::TestMesh& of) {
+    return tls::to_der(of.root.certificate.get());
+  };
+  store_.set_wanted({kCart});
+  store_.run_due();
+  issuer_.asked.front().done(mesh.material("shop", "cart"));
+  issuer_.asked.pop_front();
+  store_.set_trust({root_of(other), root_of(mesh)});
+  store_.run_due();
+  EXPECT_TRUE(issuer_.asked.empty()) << "a rotation keeps the old root long enough";
+  store_.set_trust({root_of(other)});
+  store_.run_due();
+  EXPECT_EQ(issuer_.asked.size(), 1U);
+}
+
+TEST_F(IdentityStoreTest, ACertificateOfTheFutureDoesNotReplaceOneThatIsValid) {
+  begin();
+  clock_.advance(hours(13));
+  store_.run_due();
+  auto of_the_future = material(issuer_.asked.front().id, "key2");
+  of_the_future.not_before += hours(8);
+  of_the_future.not_after += hours(8);
+  issuer_.asked.front().done(std::move(of_the_future));
+  issuer_.asked.pop_front();
+  EXPECT_TRUE(events().empty());
+  EXPECT_EQ(store_.findings().size(), 1U);
+  clock_.advance(minutes(10));
+  store_.run_due();
+  answer("key3");
+  EXPECT_EQ(events(), std::vector<std::string>{"have cart key3 root"});
 }
 
 TEST_F(IdentityStoreTest, NamesThatSpiffeCannotExpressBecomeAFindingNotARequest) {

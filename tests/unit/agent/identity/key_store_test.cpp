@@ -150,6 +150,16 @@ TEST_F(KeyStoreTest, ARestartedAgentTakesOverWhatHoldKeptWithoutACa) {
   EXPECT_EQ(reasons(), Texts{});
 }
 
+// An agent that starts while the API server is slow is woken before it knows of any pod.
+TEST_F(KeyStoreTest, AnAgentThatDoesNotKnowItsPodsYetDropsNothing) {
+  start_agent().set_wanted({kCart});
+  issuer_.is_down = true;
+  EXPECT_EQ(start_agent().run_due(), std::nullopt);
+  EXPECT_EQ(kept_key_of(kCart), "cart:key1:root");
+  store_->set_wanted({kCart});
+  EXPECT_EQ(key_of(kCart), "cart:key1:root");
+}
+
 TEST_F(KeyStoreTest, WhatHoldKeptIsNotUsedOnceItHasExpired) {
   start_agent().set_wanted({kCart});
   clock_.advance(hours(25));
