@@ -1,5 +1,6 @@
 #include "ca/root_keeper.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "tls/certificates.h"
@@ -46,12 +47,31 @@ void RootKeeper::on_loaded(StoredRoots stored) {
     return end(Error{Reason::authority_state_invalid, ErrorSource::kConfig, false, 0,
                      "the root was taken out of its store: put it back, or end every keelson-ca "
                      "to start with another"});
+  if (is_replaced(*roots, stored.bundle))
+    return end(Error{Reason::authority_state_invalid, ErrorSource::kConfig, false, 0,
+                     "another root lies in its store than the published bundle trusts: put the "
+                     "former back, or empty the bundle to start with this one"});
   roots_ = std::move(*roots);
   read_at_ = clock_.now();
   const auto step = choose_step(stored);
   if (!step) return end(step.error());
   if (*step == RotationStep::kNone || steps_left_-- == 0) return end(std::nullopt);
   take(*step, stored);
+}
+
+// A rotation publishes a root before it signs with it; so one that the bundle does not have came
+// from elsewhere (a backup, a second installation), and would cut off all that the former signed.
+// A bundle that was edited while the root stayed is published again.
+bool RootKeeper::is_replaced(const RootSet& by, const std::string& bundle) const {
+  if (!by.has_root() || bundle.empty()) return false;
+  const auto der = [](const RootSet& roots) {
+    return tls::to_der(roots.signing.certificate.get());
+  };
+  if (roots_.has_root() && der(roots_) == der(by)) return false;
+  const auto published = tls::read_certificates(bundle);
+  return published && std::none_of(published->begin(), published->end(), [&](const auto& root) {
+           return tls::to_der(root.get()) == der(by);
+         });
 }
 
 Result<RotationStep> RootKeeper::choose_step(const StoredRoots& stored) const {

@@ -3,7 +3,8 @@
 // first, the others read the result. One thread; sets no timers: run() wants to be called every
 // kReadInterval. Roots that could not be read again for kFreshFor are no longer used, because
 // another replica may have switched meanwhile. An empty store makes a root only if no trace of an
-// earlier one is left: a second root beside lost ones would split the mesh.
+// earlier one is left, and another root is taken only if the published bundle has it: a second root
+// beside lost ones would split the mesh.
 #pragma once
 
 #include <memory>
@@ -41,6 +42,7 @@ class RootKeeper {
  private:
   void load();
   void on_loaded(StoredRoots stored);
+  bool is_replaced(const RootSet& by, const std::string& bundle) const;
   Result<RotationStep> choose_step(const StoredRoots& stored) const;
   void take(RotationStep step, const StoredRoots& stored);
   void on_step(Result<void> result);

@@ -15,6 +15,7 @@ using document::Value;
 using Json = nlohmann::json;
 
 constexpr const char* kRotateAnnotation = "keelson.dev/rotate-root";
+constexpr int kPagePods = 50;
 
 rest::Request json_request(const char* method, std::string target, std::string body,
                            const char* content_type = "application/json") {
@@ -69,22 +70,45 @@ void KubeTokens::review(const std::string& token, const std::string& audience, D
              });
 }
 
+struct KubePods::Listing {
+  std::string target;
+  Done done;
+  bool is_paged = false;
+  std::vector<PodRecord> pods;  // of the pages so far
+};
+
 void KubePods::pods_on(const std::string& node, const std::string& ns,
                        const std::string& service_account, Done done) {
   const std::string selector =
       "spec.nodeName=" + node + ",spec.serviceAccountName=" + service_account;
-  const std::string target = "/api/v1/namespaces/" + percent_encoded(ns) +
-                             "/pods?fieldSelector=" + percent_encoded(selector);
-  calls_.ask(json_request("GET", target, {}), [done = std::move(done)](Result<Value> answer) {
-    if (!answer) return done(Failure(std::move(answer).error()));
-    const Value* items = answer->find("items");
-    if (items == nullptr || !(items->is_list() || items->is_null()))
-      return done(malformed("a list of pods without items"));
-    std::vector<PodRecord> pods;
-    for (const Value& pod : items->items())
-      pods.push_back(decode_pod(pod, PodRecord::Phase::kUnknown));
-    done(std::move(pods));
-  });
+  auto listing = std::make_shared<Listing>();
+  listing->target = "/api/v1/namespaces/" + percent_encoded(ns) +
+                    "/pods?fieldSelector=" + percent_encoded(selector);
+  listing->done = std::move(done);
+  read(std::move(listing), "");
+}
+
+void KubePods::read(std::shared_ptr<Listing> listing, const std::string& from) {
+  std::string target = listing->target;
+  if (listing->is_paged) target += "&limit=" + std::to_string(kPagePods);
+  if (!from.empty()) target += "&continue=" + percent_encoded(from);
+  calls_.ask(json_request("GET", target, {}),
+             [this, listing](Result<Value> answer) { on_answer(listing, std::move(answer)); });
+}
+
+// In one piece if it fits: some API servers read pages from etcd, not from their cache.
+void KubePods::on_answer(std::shared_ptr<Listing> listing, Result<Value> answer) {
+  const bool is_too_large = !answer && answer.error().reason == Reason::server_answer_too_large;
+  if (is_too_large && !std::exchange(listing->is_paged, true)) return read(std::move(listing), "");
+  if (!answer) return listing->done(Failure(std::move(answer).error()));
+  const Value* items = answer->find("items");
+  if (items == nullptr || !(items->is_list() || items->is_null()))
+    return listing->done(malformed("a list of pods without items"));
+  for (const Value& pod : items->items())
+    listing->pods.push_back(decode_pod(pod, PodRecord::Phase::kUnknown));
+  const std::string next = text_at(*answer, {"metadata", "continue"});
+  if (!next.empty()) return read(std::move(listing), next);
+  listing->done(std::move(listing->pods));
 }
 
 // The bundle first: if another replica takes a step between the two reads, the bundle's version is

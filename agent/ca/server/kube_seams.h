@@ -8,6 +8,7 @@
 // be limited to a name, and would let the CA write any Secret of its namespace.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "ca/seams.h"
@@ -25,7 +26,7 @@ class KubeTokens final : public TokenReviewer {
 };
 
 // Without a resource version the API server answers as of now (a quorum read, or its cache once
-// that has caught up), never with the past.
+// that has caught up), never with the past. Pods that are too many for one answer come in pages.
 class KubePods final : public PodLookup {
  public:
   explicit KubePods(rest::Client& client) noexcept : calls_(client) {}
@@ -33,6 +34,11 @@ class KubePods final : public PodLookup {
                Done done) override;
 
  private:
+  struct Listing;
+
+  void read(std::shared_ptr<Listing> listing, const std::string& from);
+  void on_answer(std::shared_ptr<Listing> listing, Result<document::Value> answer);
+
   ApiCalls calls_;
 };
 

@@ -15,11 +15,16 @@ Result<std::shared_ptr<const tls::TlsContext>> ServingCertificate::context(const
                                                                            WallTime now) {
   if (roots != nullptr && roots->has_root()) {
     const bool is_other = root_ != tls::to_der(roots->signing.certificate.get());
-    if (!context_ || is_other || now >= renew_at_) KS_TRY(make(*roots, now));
+    if (!context_ || is_other || is_stale(now)) KS_TRY(make(*roots, now));
   }
   if (!context_ || now >= context_->not_after())
     return fail(Reason::ca_root_missing, ErrorSource::kInternal, "no certificate to serve with");
   return context_;
+}
+
+// A clock that was ahead has made one that is not valid yet.
+bool ServingCertificate::is_stale(WallTime now) const noexcept {
+  return now < made_at_ || now >= made_at_ + kLifetime / 2;
 }
 
 Result<void> ServingCertificate::make(const RootSet& roots, WallTime now) {
@@ -32,7 +37,7 @@ Result<void> ServingCertificate::make(const RootSet& roots, WallTime now) {
   const std::string chain = tls::to_pem(leaf.get());
   KS_ASSIGN(context_, tls::TlsContext::make_server({key_der.view(), chain}));
   root_ = tls::to_der(signing.certificate.get());
-  renew_at_ = now + kLifetime / 2;
+  made_at_ = now;
   return {};
 }
 

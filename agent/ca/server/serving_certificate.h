@@ -1,6 +1,7 @@
 // ServingCertificate: the CA's own TLS certificate, signed by its root for its Service's names and
-// made again when half of its life is over or another root signs. The key never leaves the
-// process. Loop's thread. Streams keep the context that they began with.
+// made again when half of its life is over, when another root signs, or when the clock was set back
+// before its making. The key never leaves the process. Loop's thread. Streams keep the context that
+// they began with.
 #pragma once
 
 #include <memory>
@@ -25,12 +26,13 @@ class ServingCertificate {
   WallTime ends() const noexcept { return context_ ? context_->not_after() : WallTime(); }
 
  private:
+  bool is_stale(WallTime now) const noexcept;
   Result<void> make(const RootSet& roots, WallTime now);
 
   const std::vector<std::string> dns_names_;
   std::shared_ptr<const tls::TlsContext> context_;
   std::string root_;  // DER of the one that signed it
-  WallTime renew_at_;
+  WallTime made_at_;
 };
 
 }  // namespace keelson::ca

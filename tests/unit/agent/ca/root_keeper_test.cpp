@@ -128,5 +128,43 @@ TEST(RootKeeper, ALostRootIsNotReplacedSilently) {
   EXPECT_NE(fresh.usable(), nullptr);
 }
 
+// A Secret restored from a backup of another root.
+TEST(RootKeeper, ARootThatTheBundleDoesNotHaveIsNotTaken) {
+  test::FakeClock clock;
+  test::FakeRoots store, other;
+  RootKeeper keeper({}, store, clock), elsewhere({}, other, clock);
+  keeper.run();
+  elsewhere.run();
+  const std::string bundle = store.bundle;
+  std::swap(store.files, other.files);
+  ++store.version;
+  RootKeeper fresh({}, store, clock);
+  for (RootKeeper* each : {&keeper, &fresh}) {
+    each->run();
+    ASSERT_TRUE(each->last_error());
+    EXPECT_EQ(each->last_error()->reason, Reason::authority_state_invalid);
+    EXPECT_EQ(store.bundle, bundle);
+  }
+  EXPECT_EQ(fresh.usable(), nullptr);
+  store.bundle.clear();  // the operator decides
+  fresh.run();
+  EXPECT_EQ(store.bundle, elsewhere.usable()->bundle_pem());
+}
+
+TEST(RootKeeper, ABundleThatSomebodyEditedIsPublishedAgain) {
+  test::FakeClock clock;
+  test::FakeRoots store, other;
+  RootKeeper keeper({}, store, clock), elsewhere({}, other, clock);
+  keeper.run();
+  elsewhere.run();
+  const std::string bundle = store.bundle;
+  for (const std::string& edited : {other.bundle, std::string("garbage")}) {
+    store.bundle = edited;
+    ++store.version;
+    keeper.run();
+    EXPECT_EQ(store.bundle, bundle);
+  }
+}
+
 }  // namespace
 }  // namespace keelson::ca

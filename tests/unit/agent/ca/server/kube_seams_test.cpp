@@ -101,6 +101,30 @@ TEST(KubePods, AsksForTheNodesPodsOfTheAccountAsOfNow) {
   EXPECT_TRUE((**got)[1].is_mirror);
 }
 
+// 300 pods of one account on one node are more than an answer may hold.
+TEST(KubePods, PodsThatDoNotFitIntoOneAnswerAreReadInPages) {
+  test::FakeRest api;
+  KubePods pods(api);
+  std::optional<Result<std::vector<PodRecord>>> got;
+  pods.pods_on("n1", "shop", "cart", into(got));
+  api.fail("pods", Reason::server_answer_too_large);
+  EXPECT_TRUE(api.call("pods")->target.ends_with("&limit=50"));
+  api.answer("pods", 200, R"({"metadata":{"continue":"a/b"},"items":[{"metadata":{"uid":"u1"}}]})");
+  EXPECT_TRUE(api.call("pods")->target.ends_with("&limit=50&continue=a%2Fb"));
+  EXPECT_FALSE(got);
+  api.answer("pods", 200, R"({"metadata":{},"items":[{"metadata":{"uid":"u2"}}]})");
+  ASSERT_TRUE(got && *got);
+  ASSERT_EQ((*got)->size(), 2U);
+  EXPECT_EQ((**got)[1].uid, "u2");
+
+  got.reset();
+  pods.pods_on("n1", "shop", "cart", into(got));
+  api.fail("pods", Reason::server_answer_too_large);
+  api.fail("pods", Reason::server_answer_too_large);
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->error().reason, Reason::server_answer_too_large);
+}
+
 TEST(KubePods, ADeletionTimeThatCannotBeReadIsOver) {
   for (const char* time : {"soon", "", "2026-11-28T07:00:00+01:00", "2026-13-28T07:00:00Z", "17"}) {
     const auto pod = document::parse_json(
