@@ -74,22 +74,15 @@ void Leadership::look() {
   call_ = seams_.client.send(std::move(request), [this, call](Result<rest::Answer> answer) {
     const std::unique_ptr<rest::Call> ended = std::move(call_);
     if (!answer) return on_trouble(answer.error(), {});
-    if (answer->status == 200 || answer->status == 404) return on_lease(std::move(*answer));
+    if (answer->status == 200) return on_lease(answer->body);
     ApiError why = api_error(call, std::move(*answer));
     on_trouble(std::move(why.error), why.retry_after);
   });
 }
 
-void Leadership::on_lease(rest::Answer answer) {
+void Leadership::on_lease(const std::string& body) {
   const std::string now = utc_text_micros(seams_.clock.wall_now());
-  if (answer.status == 404) {
-    const json lease = {{"apiVersion", "coordination.k8s.io/v1"},
-                        {"kind", "Lease"},
-                        {"metadata", {{"name", name_}, {"namespace", ns_}}},
-                        {"spec", taken_spec(json::object(), identity_, now)}};
-    return take("POST", collection_target(kLease, 0, ns_), lease.dump());
-  }
-  json lease = json::parse(answer.body, nullptr, false);
+  json lease = json::parse(body, nullptr, false);
   if (!lease.is_object() || !lease.value("spec", json::object()).is_object())
     return on_trouble({Reason::api_answer_malformed, ErrorSource::kKube, true, 0, "Lease " + name_},
                       {});
@@ -99,8 +92,7 @@ void Leadership::on_lease(rest::Answer answer) {
       is_held(version, member(lease, "spec", "renewTime")))
     return;
   lease["spec"] = taken_spec(lease.value("spec", json::object()), identity_, now);
-  // With its resourceVersion: who comes second is refused.
-  take("PUT", object_target(kLease, 0, ns_, name_), lease.dump());
+  take(lease.dump());
 }
 
 // By somebody else, as far as can be known; then it is looked at again later.
@@ -118,10 +110,11 @@ bool Leadership::is_held(const std::string& version, const std::string& renewed)
   return true;
 }
 
-void Leadership::take(std::string method, std::string target, std::string lease) {
+// With its resourceVersion: who comes second is refused.
+void Leadership::take(std::string lease) {
   rest::Request request;
-  request.method = std::move(method);
-  request.target = std::move(target);
+  request.method = "PUT";
+  request.target = object_target(kLease, 0, ns_, name_);
   request.content_type = "application/json";
   request.body = std::move(lease);
   request.time_limit = kCallLimit;

@@ -4,7 +4,8 @@
 // time by itself, so that no two lead at once. The more agents there are, the less often each
 // looks, so that all of them together ask some ten times a second at most; a lease that seems to
 // have ended is looked at again when that could be believed. Asks the time, never waits: the owner
-// calls wake() at next_wake(). Agent loop only, like the client's callbacks.
+// calls wake() at next_wake(). Agent loop only, like the client's callbacks. Makes no Lease:
+// whoever installs the agents does, and one made here while they are uninstalled would be nobody's.
 // Reference: Kubernetes "Leases"; what client-go's leaderelection does.
 #pragma once
 
@@ -31,7 +32,7 @@ class Leadership {
     std::function<size_t()> candidates;  // how many agents there are
     std::function<void()> on_change;     // is_leader() or next_wake() may have changed
   };
-  // `ns`, `name`: of the Lease, made when it is missing. `identity`: of this agent; one that comes
+  // `ns`, `name`: of the Lease. `identity`: of this agent; one that comes
   // again with it (the node's next agent) goes on with its lease at once.
   Leadership(std::string ns, std::string name, std::string identity, Seams seams);
 
@@ -44,9 +45,9 @@ class Leadership {
 
  private:
   void look();
-  void on_lease(rest::Answer answer);
+  void on_lease(const std::string& body);
   bool is_held(const std::string& version, const std::string& renewed);
-  void take(std::string method, std::string target, std::string lease);
+  void take(std::string lease);
   void on_taken(Result<rest::Answer> answer);
   void on_trouble(Error error, std::optional<std::chrono::seconds> retry_after);
   void sleep(std::chrono::milliseconds time);

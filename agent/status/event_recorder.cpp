@@ -210,6 +210,9 @@ void EventRecorder::on_trouble(kube::ApiError why) {
                  reason_name(why.error.reason), why.error.message());
   error_ = std::move(why.error);
   quiet_until_ = seams_.clock.now() + backoff_.next(why.retry_after);
+  // The trouble may be this event's alone: another one is next.
+  if (const auto at = records_.find(sent_); at != records_.end() && at->second.due)
+    at->second.due = quiet_until_;
   seams_.on_schedule();
 }
 

@@ -78,6 +78,11 @@ std::optional<MonotonicTime> Reports::next_wake() const {
 }
 
 void Reports::wake() {
+  // A new leader has to be told what is wanted: what it knew of routes is of an earlier time.
+  if (leadership_.is_leader() != led_) {
+    led_ = !led_;
+    note_change();
+  }
   const MonotonicTime now = seams_.clock.now();
   const auto again = pod_events_.next_look();
   if ((look_at_ && *look_at_ <= now) || (again && *again <= now)) look();
@@ -89,9 +94,11 @@ void Reports::wake() {
 
 std::vector<model::Finding> Reports::findings() const {
   std::vector<model::Finding> findings;
-  add_finding(findings, leadership_.error(), "Lease", kLeaseName,
-              "perhaps no agent writes the statuses of routes",
-              "check that the agent may get and update it; helm upgrade makes it again");
+  add_finding(
+      findings, leadership_.error(), "Lease", kLeaseName,
+      "perhaps no agent writes the statuses of routes",
+      "check that it is there and that the agent may get and update it; helm upgrade makes it "
+      "again");
   add_finding(findings, routes_.error(), "HTTPRoute", "", "statuses of routes are not up to date",
               "check that the agent may get httproutes and patch httproutes/status");
   add_finding(findings, taint_.error(), "Node", node_name_,

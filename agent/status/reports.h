@@ -61,6 +61,7 @@ class Reports {
   Seams seams_;
   const std::string node_name_;
   bool has_started_ = false;
+  bool led_ = false;  // when last looked at
   std::optional<MonotonicTime> look_at_;
   size_t agents_ = 1;
   kube::Leadership leadership_;

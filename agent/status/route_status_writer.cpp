@@ -41,6 +41,8 @@ RouteStatusWriter::RouteStatusWriter(Seams seams)
     : seams_(std::move(seams)), backoff_(seams_.random) {}
 
 void RouteStatusWriter::want(RouteStatuses wanted) {
+  notice_lead();
+  if (!leads_) return;
   const MonotonicTime now = seams_.clock.now();
   std::erase_if(works_, [&](const auto& work) { return !wanted.contains(work.first); });
   for (auto& [key, status] : wanted) {
@@ -62,7 +64,7 @@ std::optional<MonotonicTime> RouteStatusWriter::next_wake() const {
 }
 
 void RouteStatusWriter::wake() {
-  if (const bool leads = seams_.is_leader(); leads != leads_) lead(leads);
+  notice_lead();
   const MonotonicTime now = seams_.clock.now();
   if (!leads_ || call_ || now < quiet_until_) return;
   const auto first = std::ranges::min_element(
@@ -70,15 +72,12 @@ void RouteStatusWriter::wake() {
   if (first != works_.end() && first->second.due && *first->second.due <= now) read(first->first);
 }
 
-// Another one may have led since, and written.
-void RouteStatusWriter::lead(bool leads) {
-  leads_ = leads;
+// What was wanted when this agent led last is out of date: another one has led since.
+void RouteStatusWriter::notice_lead() {
+  if (seams_.is_leader() == leads_) return;
+  leads_ = !leads_;
   call_.reset();
-  for (auto& [key, work] : works_) {
-    work.due = seams_.clock.now();
-    work.error.reset();
-  }
-  error_.reset();
+  works_.clear();
 }
 
 void RouteStatusWriter::read(const model::ObjectKey& key) {
@@ -127,12 +126,12 @@ void RouteStatusWriter::on_written(Result<rest::Answer> answer) {
 void RouteStatusWriter::settle() {
   const auto work = works_.find(key_);
   if (work != works_.end() && work->second.wanted == judged_) {
-    work->second.error.reset();
     work->second.due.reset();
     if (!judged_.is_empty()) work->second.due = seams_.clock.now() + kCheckInterval;
   }
-  if (std::exchange(error_, std::nullopt))
-    spdlog::info("component=status msg=\"the API server takes the statuses of routes again\"");
+  if (work != works_.end() && std::exchange(work->second.error, std::nullopt))
+    spdlog::info("component=status object=\"{}\" msg=\"its status is up to date again\"",
+                 key_.to_string());
   backoff_.reset();
   seams_.on_schedule();
 }
@@ -148,18 +147,25 @@ void RouteStatusWriter::on_refused(const std::string& call, rest::Answer answer)
   const int status = answer.status;
   kube::ApiError why = kube::api_error(call, std::move(answer));
   if (status != 404 && !is_of_one_object(status)) return on_trouble(std::move(why));
-  const auto work = works_.find(key_);
-  if (work != works_.end() && status != 404) work->second.error = std::move(why.error);
+  if (status != 404) note_error(std::move(why.error));
   look_again(kRefusedDelay);  // 404: the watch will tell that it is gone
 }
 
 void RouteStatusWriter::on_trouble(kube::ApiError why) {
-  if (!error_ || error_->reason != why.error.reason)
-    spdlog::warn("component=status reason={} msg=\"statuses of routes wait: {}\"",
-                 reason_name(why.error.reason), why.error.message());
-  error_ = std::move(why.error);
-  quiet_until_ = seams_.clock.now() + backoff_.next(why.retry_after);
-  seams_.on_schedule();
+  note_error(std::move(why.error));
+  const auto pause = backoff_.next(why.retry_after);
+  quiet_until_ = seams_.clock.now() + pause;
+  look_again(pause);  // the trouble may be this route's alone: another one is next
+}
+
+void RouteStatusWriter::note_error(Error error) {
+  const auto work = works_.find(key_);
+  if (work == works_.end()) return;
+  std::optional<Error>& noted = work->second.error;
+  if (!noted || noted->reason != error.reason)
+    spdlog::warn("component=status object=\"{}\" reason={} msg=\"its status waits: {}\"",
+                 key_.to_string(), reason_name(error.reason), error.message());
+  noted = std::move(error);
 }
 
 void RouteStatusWriter::end_call() {
@@ -168,7 +174,6 @@ void RouteStatusWriter::end_call() {
 }
 
 std::optional<Error> RouteStatusWriter::error() const {
-  if (error_) return error_;
   for (const auto& [key, work] : works_)
     if (work.error) return work.error;
   return std::nullopt;

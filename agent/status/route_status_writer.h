@@ -1,6 +1,7 @@
 // RouteStatusWriter: keeps the statuses of all HTTPRoutes at the API server as they should be while
 // this agent leads: reads one route, writes it if it says something else, one call at a time, at
-// most ten a second, later and later while the server refuses or is away. A write names the version
+// most ten a second, later and later while the server refuses or is away, and another one first
+// where it refuses one. A write names the version
 // that it was made from: whoever was faster is read again. What somebody else takes away is put
 // back within ten minutes. Asks the time, never waits: the owner calls wake() at next_wake(), which
 // may change whenever on_schedule is called. Agent loop only, like the client's callbacks.
@@ -30,7 +31,7 @@ class RouteStatusWriter {
   };
   explicit RouteStatusWriter(Seams seams);
 
-  // Of every route there is; one that is missing is gone.
+  // Of every route there is; one that is missing is gone. Only the leader's counts.
   void want(RouteStatuses wanted);
 
   std::optional<MonotonicTime> next_wake() const;
@@ -43,10 +44,10 @@ class RouteStatusWriter {
   struct Work {
     RouteStatus wanted;
     std::optional<MonotonicTime> due;  // when to look at it; nothing: when `wanted` changes
-    std::optional<Error> error;        // of this route
+    std::optional<Error> error;        // why it could not be written when it was last tried
   };
 
-  void lead(bool leads);
+  void notice_lead();
   void read(const model::ObjectKey& key);
   void on_read(Result<rest::Answer> answer);
   void write(std::string patch);
@@ -55,6 +56,7 @@ class RouteStatusWriter {
   void look_again(std::chrono::milliseconds pause);
   void on_refused(const std::string& call, rest::Answer answer);
   void on_trouble(kube::ApiError why);
+  void note_error(Error error);
   void end_call();
 
   Seams seams_;
@@ -65,7 +67,6 @@ class RouteStatusWriter {
   std::unique_ptr<rest::Call> call_;
   model::ObjectKey key_;  // of the call
   RouteStatus judged_;    // what the call is made for
-  std::optional<Error> error_;
   uint64_t writes_ = 0;
 };
 

@@ -1,8 +1,7 @@
 """RBAC: every right of every component was used on this cluster, and nothing that it asks for is refused.
 
-What is used seldom is brought about: lists need a server that does not stream them, a Lease that is gone is made again,
-an event that an earlier agent told is counted, a start-up taint is taken off. The CA makes its roots when it is
-installed.
+What is used seldom is brought about: lists need a server that does not stream them, an event that an earlier agent
+told is counted, a start-up taint is taken off. The CA makes its roots when it is installed.
 """
 from harness import apps, audit
 from harness.mesh import NAMESPACE, START_UP_TAINT, Mesh
@@ -11,7 +10,6 @@ STAGE = "mesh"
 SECONDS_MAX = 240
 TAINTED = "node2"
 AGENTS = "app.kubernetes.io/component=agent"
-LEASE = "lease/keelson-status"
 WITHOUT_STREAMS = "--feature-gates=WatchList=false"
 
 
@@ -28,7 +26,6 @@ def run(scenario):
         restart_api(scenario, WITHOUT_STREAMS)
         began = audit.now()
         scenario.kubectl("taint", "--overwrite", "node", TAINTED, f"{START_UP_TAINT}:NoSchedule")
-        scenario.kubectl("-n", NAMESPACE, "delete", LEASE)
         restart_agents(scenario, mesh)
         mesh.enrol()
         scenario.eventually(f"{TAINTED} is without the start-up taint",

@@ -24,6 +24,8 @@ PINS = "/sys/fs/bpf/keelson"
 FILES = ("/etc/cni/net.d/00-keelson.conflist", "/opt/cni/bin/keelson-cni", PINS)
 FOLDERS = ("/run/keelson", "/var/lib/keelson")  # of the kubelet's making; they stay, empty
 OWNED = f"app.kubernetes.io/instance={RELEASE}"
+IN_NAMESPACE = "leases,configmaps,secrets,serviceaccounts,roles,rolebindings,services,networkpolicies,resourcequotas"
+OF_KUBERNETES = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
 KINDS = ("daemonsets,deployments,jobs,pods,services,serviceaccounts,configmaps,secrets,roles,rolebindings,"
          "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings")
 
@@ -52,6 +54,9 @@ def run(scenario):
     scenario.expect("kept connections ended in order, and others took their place", opened > KEPT, opened)
     states = scenario.kubectl("get", "nodestates", "-o", "name")
     scenario.expect("no NodeState is left", not states.strip(), states)
+    left = scenario.kubectl("-n", NAMESPACE, "get", IN_NAMESPACE, "-o", "name").split()
+    scenario.expect(f"nothing is left in {NAMESPACE} that another installation would meet", set(left) <= OF_KUBERNETES,
+                    left)
     for node in nodes:
         nothing_left(scenario, node, programs[node.name])
         starts(scenario, node)

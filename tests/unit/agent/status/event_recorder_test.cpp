@@ -154,6 +154,19 @@ TEST_F(EventRecorderTest, AnAwayServerIsWaitedForAndARefusalIsDropped) {
   EXPECT_FALSE(recorder_.error());
 }
 
+TEST_F(EventRecorderTest, AnEventThatIsTriedAgainAndAgainHoldsNoOtherUp) {
+  recorder_.add(joined("web-1"));
+  recorder_.add(joined("web-2"));
+  run();
+  const std::string first = rest_.call("events")->body;
+  rest_.answer("events", 500, R"({"kind":"Status","reason":"InternalError"})");
+  run(10s);
+  EXPECT_NE(rest_.call("events")->body, first);
+  rest_.answer("events", 201, "{}");
+  run(10s);
+  EXPECT_EQ(rest_.call("events")->body, first);
+}
+
 TEST_F(EventRecorderTest, TextsAreCutToWhatTheServerTakes) {
   Event event = joined(std::string(240, 'a') + "-b");
   event.note = std::string(3000, 'n') + "\xff";

@@ -59,7 +59,6 @@ TEST_F(ReportsTest, RoutesAreTheLeadersAndPodsAreEveryNodes) {
   EXPECT_TRUE(rest_.is_called("namespaces/shop/events"));
   EXPECT_FALSE(rest_.is_called("httproutes"));
   becomes_leader();
-  reports_.note_change();
   run(1s);
   EXPECT_TRUE(rest_.is_called("httproutes/r"));
 }

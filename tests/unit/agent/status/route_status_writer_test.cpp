@@ -95,10 +95,14 @@ TEST_F(RouteStatusWriterTest, OnlyTheLeaderWritesAndANewLeaderReadsAll) {
   run(1h);
   EXPECT_EQ(rest_.calls_made(), 0u);
   leads_ = true;
+  writer_.want({{kRoute, accepted()}});
   write_once();
   leads_ = false;
   run(1s);
   leads_ = true;
+  run(1s);
+  EXPECT_FALSE(rest_.is_called("httproutes")) << "what it wanted when it led before is forgotten";
+  writer_.want({{kRoute, accepted()}});
   run(1s);
   EXPECT_TRUE(rest_.is_called("httproutes"));
   leads_ = false;  // between reading and writing
@@ -178,6 +182,23 @@ TEST_F(RouteStatusWriterTest, OneRouteThatTheServerRefusesHoldsNoOtherUp) {
   EXPECT_EQ(writer_.writes(), 1u);
   EXPECT_TRUE(writer_.error()) << "of the first";
   writer_.want({{other, accepted()}});
+  EXPECT_FALSE(writer_.error());
+}
+
+// 403 by an admission webhook, 500 by one of conversion: nothing tells it from trouble with all.
+TEST_F(RouteStatusWriterTest, ARouteThatIsTriedAgainAndAgainHoldsNoOtherUp) {
+  const model::ObjectKey other{model::Kind::kHttpRoute, "shop", "z"};
+  writer_.want({{kRoute, accepted()}, {other, accepted()}});
+  run();
+  rest_.answer("httproutes/r", 500, R"({"kind":"Status","reason":"InternalError"})");
+  run(10s);
+  rest_.answer("httproutes/z", 200, object());
+  rest_.answer("httproutes/z/status", 200, "{}");
+  EXPECT_EQ(writer_.writes(), 1u);
+  EXPECT_TRUE(writer_.error()) << "of the first";
+  run(10s);
+  rest_.answer("httproutes/r", 200, object());
+  rest_.answer("httproutes/r/status", 200, "{}");
   EXPECT_FALSE(writer_.error());
 }
 
