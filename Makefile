@@ -123,9 +123,9 @@ e2e: e2e-programs ## the end-to-end scenarios on real clusters of two nodes (WOR
 	@tests/e2e/run --clusters 3 $(WORDS)
 
 .PHONY: e2e-long e2e-programs
-e2e-long: e2e-programs ## what puts load on the mesh ten times, and everything again on nodes with cgroup v2 only
+e2e-long: e2e-programs ## what puts load on the mesh ten times, and again on nodes with cgroup v2 only
 	@tests/e2e/run --clusters 2 --times 10
-	@tests/e2e/run --clusters 2 --cgroups unified
+	@tests/e2e/run --clusters 2 --times 10 --cgroups unified
 
 e2e-programs: images
 	@tools/setup tests/e2e/packages.txt
