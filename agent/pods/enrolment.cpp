@@ -139,16 +139,20 @@ void Enrolment::find_orphans(const std::vector<WantedPod>& wanted) {
   const auto listed = hold_.list_all();
   if (!listed) return;  // hold does not answer: try_enrol reports it, the next call tries again
   held_ = listed->size();
-  std::set<std::string_view> uids;
-  for (const WantedPod& pod : wanted) uids.insert(pod.uid);
+  std::map<std::string_view, const WantedPod*> by_uid;
+  for (const WantedPod& pod : wanted) by_uid[pod.uid] = &pod;
+  std::set<std::string_view> listed_uids;
   std::set<uint64_t> known;
   for (const auto& [uid, pod] : enrolled_) known.insert(pod.facts.netns_cookie);
   for (const Leaving& pod : leaving_) known.insert(pod.facts.netns_cookie);
   for (const link::ListedPod& pod : *listed) {
+    listed_uids.insert(pod.key);
     const bool already_known = !known.insert(pod.pod.netns_cookie).second;
-    if (already_known || uids.contains(pod.key)) continue;
+    if (already_known || enrolled_.contains(pod.key)) continue;
     const auto place = slots_.find(pod.pod.netns_cookie);
-    if (place) {
+    if (const auto is_wanted = by_uid.find(pod.key); is_wanted != by_uid.end()) {
+      if (place) keep(*is_wanted->second, pod.pod, *place);
+    } else if (place) {
       compile::LocalPod facts = facts_of(pod.key, pod.pod);
       facts.slot = place->slot;
       leaving_.push_back({std::move(facts)});
@@ -156,7 +160,15 @@ void Enrolment::find_orphans(const std::vector<WantedPod>& wanted) {
       return;
     }
   }
-  for (const uint64_t cookie : slots_.cookies()) {
+  const std::vector<uint64_t> cookies = slots_.cookies();
+  const bool has_unclaimed = std::ranges::any_of(
+      cookies, [&known](const uint64_t cookie) { return !known.contains(cookie); });
+  const bool may_be_claimed = std::ranges::any_of(failed_, [&](const auto& each) {
+    const auto& [uid, failed] = each;
+    return !enrolled_.contains(uid) && !listed_uids.contains(uid) && may_own_rows(failed);
+  });
+  if (has_unclaimed && may_be_claimed) return;
+  for (const uint64_t cookie : cookies) {
     if (known.contains(cookie)) continue;
     const auto place = slots_.find(cookie);
     compile::LocalPod facts;
@@ -168,6 +180,27 @@ void Enrolment::find_orphans(const std::vector<WantedPod>& wanted) {
   release_unused_slots();
   look_for_orphans_ = false;
   orphans_found_ = true;
+}
+
+// A wanted pod of an earlier agent that cannot be registered now. It stays in the mesh as it is,
+// like one that hold cannot reach later; self_check() registers it.
+void Enrolment::keep(const WantedPod& wanted, const link::HoldPod& seen,
+                     const Slots::Place& place) {
+  Enrolled pod;
+  pod.wanted = wanted;
+  pod.facts = facts_of(wanted.uid, seen);
+  pod.facts.slot = place.slot;
+  pod.facts.grace_until_ns =
+      std::min(place.grace_until_ns, nanoseconds(clock_.now() + options_.grace));
+  pod.attached = true;
+  slots_.set(pod.facts.netns_cookie, pod.facts.grace_until_ns, pod.facts.host_ifindex);
+  enrolled_.insert_or_assign(wanted.uid, std::move(pod));
+}
+
+// Hold does not list it, being new, and could not look into its namespace: its cookie is not known.
+// Not for ever, as one pod's trouble must not stop the others.
+bool Enrolment::may_own_rows(const Failed& failed) const {
+  return failed.error.reason == Reason::io_error && failed.pause < options_.retry_max;
 }
 
 bool Enrolment::try_enrol_all(const std::vector<WantedPod>& wanted) {
@@ -344,6 +377,7 @@ bool Enrolment::self_check() {
       continue;
     }
     changed |= check(pod, *now);
+    changed |= !pod.sock_diag;  // connections of a kept pod could not be cut until now
     pod.sock_diag = std::move(now->sock_diag);
     repair(pod);
     ++entry;
@@ -376,6 +410,13 @@ bool Enrolment::check(Enrolled& pod, const link::Registration& now) {
 
 void Enrolment::repair(Enrolled& pod) {
   if (!pod.attached) return;
+  const bool has_listeners = std::ranges::any_of(
+      pod.listeners, [](const Fd& listener) { return static_cast<bool>(listener); });
+  if (!has_listeners) {  // it was kept; to install none would take the kernel's away
+    auto listeners = hold_.listeners(pod.facts.uid);
+    if (!listeners) return note_failure(pod.wanted, std::move(listeners).error());
+    pod.listeners = std::move(*listeners);
+  }
   const bool whole =
       hooks_.listeners_installed(pod.facts.slot, pod.listeners) &&
       hooks_.lookup_attached(pod.facts.slot, pod.wanted.netns_path) &&
@@ -449,7 +490,7 @@ uint64_t Enrolment::repairs_of(std::string_view uid) const {
 
 const Fd* Enrolment::sock_diag(std::string_view uid) const {
   const auto pod = enrolled_.find(uid);
-  return pod == enrolled_.end() ? nullptr : &pod->second.sock_diag;
+  return pod == enrolled_.end() || !pod->second.sock_diag ? nullptr : &pod->second.sock_diag;
 }
 
 }  // namespace keelson::pods
