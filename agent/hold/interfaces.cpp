@@ -45,8 +45,7 @@ Result<size_t> receive(const Fd& socket, Buffer& buffer) {
   }
 }
 
-// Calls `row` for each message of an answer. Returns what mnl_cb_run does; below 0, errno tells
-// why.
+// Calls `row` for each message of an answer. As mnl_cb_run: below 0 errno tells why.
 template <class Row>
 int each_message(const Buffer& buffer, size_t bytes, uint32_t sequence, Row& row) {
   const auto on_message = [](const nlmsghdr* message, void* context) {

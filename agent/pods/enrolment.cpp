@@ -61,10 +61,13 @@ bool Enrolment::reconcile(const std::vector<WantedPod>& wanted) {
   const size_t gone =
       std::erase_if(failed_, [&](const auto& entry) { return !by_uid.contains(entry.first); });
   if (gone != 0) look_for_orphans_ = true;  // hold or the kernel may have parts of them
+  std::vector<WantedPod> due;
   for (auto pod = enrolled_.begin(); pod != enrolled_.end();) {
     const auto still = by_uid.find(pod->first);
-    const bool stays =
-        still != by_uid.end() && still->second->netns_path == pod->second.wanted.netns_path;
+    const std::string& path = pod->second.wanted.netns_path;
+    const bool stays = still != by_uid.end() && (path.empty() || still->second->netns_path == path);
+    // It was kept without a path: whether this is its namespace, or another's, is seen now.
+    if (stays && still->second->netns_path != path) due.push_back(*still->second);
     if (!stays) {
       leave(pod->second);
       changed = true;
@@ -74,7 +77,6 @@ bool Enrolment::reconcile(const std::vector<WantedPod>& wanted) {
       ++pod;
     }
   }
-  std::vector<WantedPod> due;
   for (const WantedPod& pod : wanted) {
     const auto failed = failed_.find(pod.uid);
     const bool waits = failed != failed_.end() && failed->second.retry_at > clock_.now() &&
@@ -104,7 +106,7 @@ bool Enrolment::retry() {
 Result<void> Enrolment::meet_hold() {
   if (met_connection_ != 0 && hold_.connections() == met_connection_) return {};
   for (auto& [uid, pod] : enrolled_) {
-    auto registered = hold_.register_pod(uid, pod.wanted.netns_path);
+    auto registered = register_pod(pod.wanted);
     if (!registered) {
       note_failure(pod.wanted, registered.error());
       continue;  // its namespace may just be ending; the others must not wait for it
@@ -198,8 +200,9 @@ void Enrolment::keep(const WantedPod& wanted, const link::HoldPod& seen,
 }
 
 // Hold does not list it, being new, and could not look into its namespace: its cookie is not known.
-// Not for ever, as one pod's trouble must not stop the others.
+// One pod's trouble must not stop the others for ever; but one that runs somewhere has such rows.
 bool Enrolment::may_own_rows(const Failed& failed) const {
+  if (failed.wanted.netns_path.empty()) return true;
   return failed.error.reason == Reason::io_error && failed.pause < options_.retry_max;
 }
 
@@ -226,12 +229,15 @@ bool Enrolment::try_enrol(const WantedPod& wanted) {
     return false;
   }
   failed_.erase(wanted.uid);
+  const auto kept = enrolled_.find(wanted.uid);
+  if (kept != enrolled_.end() && kept->second.facts.netns_cookie != enrolled->facts.netns_cookie)
+    leave_namespace(kept->second);
   enrolled_.insert_or_assign(wanted.uid, std::move(*enrolled));
   return true;
 }
 
 Result<Enrolment::Enrolled> Enrolment::enrol(const WantedPod& wanted) {
-  KS_ASSIGN(link::Registration registered, hold_.register_pod(wanted.uid, wanted.netns_path));
+  KS_ASSIGN(link::Registration registered, register_pod(wanted));
   KS_TRY(meet_hold());  // after the first call: only then is it known whether hold is a new one
   Enrolled pod;
   pod.wanted = wanted;
@@ -261,6 +267,14 @@ Result<Enrolment::Enrolled> Enrolment::enrol(const WantedPod& wanted) {
   if (was_leaving) pod.facts.grace_until_ns = grace;
   slots_.set(pod.facts.netns_cookie, pod.facts.grace_until_ns, pod.facts.host_ifindex);
   return pod;
+}
+
+Result<link::Registration> Enrolment::register_pod(const WantedPod& wanted) {
+  if (wanted.netns_path.empty())
+    return fail(Reason::netns_invalid, ErrorSource::kKube,
+                "pod " + wanted.name +
+                    ": the container runtime does not tell the network namespace of its sandbox");
+  return hold_.register_pod(wanted.uid, wanted.netns_path);
 }
 
 // Rows are keyed by the namespace: two pods in one would share identity and policies.
@@ -331,6 +345,12 @@ void Enrolment::leave(const Enrolled& pod) {
   leaving_.push_back({pod.facts});
 }
 
+void Enrolment::leave_namespace(const Enrolled& pod) {
+  Leaving old{pod.facts};
+  old.facts.uid.clear();  // hold's entry is the new sandbox's
+  leaving_.push_back(std::move(old));
+}
+
 // An earlier agent may have ended between the rows and the hooks of a pod. A lookup without rows
 // refuses everything, so one that belongs to nobody goes.
 void Enrolment::release_unused_slots() {
@@ -359,7 +379,7 @@ bool Enrolment::self_check() {
   std::vector<WantedPod> again;
   for (auto entry = enrolled_.begin(); entry != enrolled_.end();) {
     Enrolled& pod = entry->second;
-    auto now = hold_.register_pod(pod.wanted.uid, pod.wanted.netns_path);
+    auto now = register_pod(pod.wanted);
     if (!now) {
       // Stays enrolled: whatever is in place keeps working while hold is away.
       note_failure(pod.wanted, std::move(now).error());
@@ -369,9 +389,7 @@ bool Enrolment::self_check() {
     failed_.erase(entry->first);
     if (now->pod.netns_cookie != pod.facts.netns_cookie) {  // a new sandbox behind the same path
       again.push_back(pod.wanted);
-      Leaving old{pod.facts};
-      old.facts.uid.clear();  // hold's entry is the new sandbox's
-      leaving_.push_back(std::move(old));
+      leave_namespace(pod);
       entry = enrolled_.erase(entry);
       changed = true;
       continue;

@@ -27,8 +27,8 @@ namespace keelson::pods {
 
 struct WantedPod {
   std::string uid;
-  std::string name;  // "shop/web-1", for people
-  std::string netns_path;
+  std::string name;                  // "shop/web-1", for people
+  std::string netns_path;            // empty: not known now; it stays if it was in the mesh
   std::vector<IpAddress> addresses;  // as the Pod object declares; all must be on its interfaces
 };
 
@@ -119,11 +119,13 @@ class Enrolment {
   bool try_enrol_all(const std::vector<WantedPod>& wanted);  // true: at least one is enrolled
   bool try_enrol(const WantedPod& wanted);                   // true: enrolled
   Result<Enrolled> enrol(const WantedPod& wanted);
+  Result<link::Registration> register_pod(const WantedPod& wanted);
   Result<void> refuse_shared_namespace(const Enrolled& pod) const;
   Result<void> attach(const Enrolled& pod);
   void begin_grace(Enrolled& pod);
   bool give_up_joining(const Enrolled& pod);  // true: nothing is left of it
   void leave(const Enrolled& pod);
+  void leave_namespace(const Enrolled& pod);  // the pod has a new sandbox
   void release_unused_slots();
   void note_failure(const WantedPod& wanted, Error error);
   bool check(Enrolled& pod, const link::Registration& now);  // true: facts changed

@@ -352,6 +352,64 @@ TEST_F(EnrolmentTest, a_pod_of_an_earlier_agent_stays_when_its_namespaces_path_i
   EXPECT_EQ(enrolment_.problems()[0].error.reason, Reason::netns_invalid);
 }
 
+TEST_F(EnrolmentTest, a_pod_of_an_earlier_agent_stays_while_its_namespace_is_not_told) {
+  restart_with_a();
+  settle({wanted("a", "")});
+  EXPECT_TRUE(enrolment_.is_ready_to_apply());
+  ASSERT_EQ(enrolment_.pods().size(), 1U);
+  ASSERT_EQ(enrolment_.problems().size(), 1U);
+  EXPECT_EQ(enrolment_.problems()[0].error.reason, Reason::netns_invalid);
+  enrolment_.self_check();
+  EXPECT_THAT(hold_.calls, ElementsAre("tag_map")) << "asked to register no path";
+  settle({a_});
+  EXPECT_EQ(enrolment_.leaving(), 0U);
+  ASSERT_EQ(enrolment_.pods().size(), 1U);
+  EXPECT_EQ(enrolment_.pods()[0].grace_until_ns, 77U);
+  EXPECT_TRUE(enrolment_.problems().empty());
+  EXPECT_NE(enrolment_.sock_diag("a"), nullptr);
+  EXPECT_EQ(hooks_.lookups[7], "/ns/a");
+  EXPECT_THAT(enrolment_.open_pods(), IsEmpty());
+}
+
+TEST_F(EnrolmentTest, a_kept_pod_whose_namespace_turns_out_to_be_another_is_enrolled_anew) {
+  restart_with_a();
+  settle({wanted("a", ""), b_});
+  hold_.netns["/ns/new"] = {101, {"10.0.0.1"}, 13};
+  settle({wanted("a", "/ns/new"), b_});
+  EXPECT_EQ(enrolment_.leaving(), 1U);
+  EXPECT_EQ(enrolment_.pods().size(), 1U) << "ready in a namespace that is not in the mesh";
+  enrolment_.release_retired(kRowsGone);
+  open_and_attach();
+  ASSERT_EQ(enrolment_.pods().size(), 2U);
+  EXPECT_EQ(enrolment_.pods()[0].netns_cookie, 101U);
+}
+
+TEST_F(EnrolmentTest, a_pod_that_ends_while_its_namespace_is_not_told_is_released) {
+  restart_with_a();
+  settle({wanted("a", "")});
+  settle({});
+  enrolment_.release_retired(kRowsGone);
+  EXPECT_THAT(hooks_.lookups, IsEmpty());
+  EXPECT_FALSE(hold_.registered.contains("a"));
+}
+
+// Which rows are its own nobody can tell then, and it runs: they stay until its namespace is told.
+TEST_F(EnrolmentTest, with_a_new_hold_rows_wait_for_the_namespace_of_a_pod_that_runs) {
+  restart_with_a();
+  hold_.registered.clear();
+  for (int minute = 0; minute < 5; ++minute) {
+    settle({wanted("a", ""), b_});
+    EXPECT_FALSE(enrolment_.is_ready_to_apply());
+    EXPECT_EQ(enrolment_.leaving(), 0U);
+    clock_.advance(seconds(60));
+  }
+  settle({a_, b_});
+  EXPECT_TRUE(enrolment_.is_ready_to_apply());
+  EXPECT_EQ(enrolment_.leaving(), 0U);
+  ASSERT_EQ(enrolment_.pods().size(), 2U);
+  EXPECT_EQ(enrolment_.pods()[0].slot, 7U);
+}
+
 TEST_F(EnrolmentTest, a_kept_pod_is_registered_by_the_self_check_as_soon_as_that_succeeds) {
   restart_with_a();
   hold_.refuse["a"] = Reason::io_error;
