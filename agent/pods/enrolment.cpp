@@ -200,7 +200,7 @@ void Enrolment::keep(const WantedPod& wanted, const link::HoldPod& seen,
 }
 
 // Hold does not list it, being new, and could not look into its namespace: its cookie is not known.
-// One pod's trouble must not stop the others for ever; but one that runs somewhere has such rows.
+// One pod's trouble must not stop the others for ever; one that is known to run may.
 bool Enrolment::may_own_rows(const Failed& failed) const {
   if (failed.wanted.netns_path.empty()) return true;
   return failed.error.reason == Reason::io_error && failed.pause < options_.retry_max;
