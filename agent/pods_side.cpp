@@ -198,7 +198,7 @@ bool PodsSide::is_out(const std::string& container_id) const {
   const auto leaving = leaving_.find(container_id);
   if (leaving == leaving_.end()) return true;
   const pods::Sandbox* other = parts_.sandboxes.of_pod(leaving->second);
-  const bool has_newer = other != nullptr && !other->is_guessed;
+  const bool has_newer = other != nullptr && !other->is_guessed && !other->netns_path.empty();
   return is_applied_ && (has_newer || !parts_.enrolment.has(leaving->second));
 }
 

@@ -63,7 +63,7 @@ void Reconciler::select(std::vector<pods::WantedPod> wanted) {
       const model::Pod& pod = *entry.second;
       if (pod.meta.uid != uid || pod.terminal) return false;
       const pods::Sandbox* sandbox = parts_.sandboxes.of_pod(runtime_uid(pod));
-      return pod.netns_path == netns_path ||
+      return (!netns_path.empty() && pod.netns_path == netns_path) ||
              (sandbox != nullptr && sandbox->netns_path == netns_path);
     });
   };

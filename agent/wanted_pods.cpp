@@ -41,9 +41,12 @@ PodSelection select_pods(const model::Snapshot& snapshot, const std::string& nod
     const auto refuse = [&, &k = key, &uid = pod->meta.uid](Reason reason, std::string detail) {
       selection.refused.push_back({k.ns, k.name, uid, reason, std::move(detail)});
     };
-    pods::WantedPod wanted = wanted_pod(key, *pod, sandboxes.of_pod(runtime_uid(*pod)));
+    const pods::Sandbox* const sandbox = sandboxes.of_pod(runtime_uid(*pod));
+    pods::WantedPod wanted = wanted_pod(key, *pod, sandbox);
     if (pod->host_network) {
       refuse(Reason::host_network, "spec.hostNetwork is true: the pod shares the node's namespace");
+    } else if (sandbox != nullptr && sandbox->netns_path.empty()) {
+      selection.wanted.push_back(std::move(wanted));  // it may be in the mesh: then it stays
     } else if (wanted.netns_path.empty()) {
       refuse(Reason::netns_invalid,
              "the pod's network namespace is unknown: no container runtime has told it yet, and "

@@ -1,5 +1,5 @@
-// read_interfaces: the pod's interface, its host side and all its addresses, by rtnetlink dumps
-// (rtnetlink(7)). Pure reading over sockets that the caller made; no namespace is entered here.
+// read_interfaces: the pod's interface, its host side and all its addresses, by rtnetlink(7). Pure
+// reading over sockets that the caller made; no namespace is entered here.
 #pragma once
 
 #include "base/fd.h"

@@ -73,6 +73,9 @@ bool parse_port_range(const char* text, link::HoldPod& pod) {
 Result<PodNamespace> PodNamespace::open(const std::string& path) {
   // O_NONBLOCK: a fifo at this path must not stop the server.
   Fd pod(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  // This says nothing about the path.
+  if (!pod && (errno == EMFILE || errno == ENFILE))
+    return fail_errno(Reason::io_error, errno, "open " + path);
   if (!pod) return invalid(path, errno, "cannot open");
   struct statfs filesystem {};
   if (::fstatfs(pod.get(), &filesystem) != 0 || filesystem.f_type != NSFS_MAGIC)

@@ -61,10 +61,13 @@ bool Enrolment::reconcile(const std::vector<WantedPod>& wanted) {
   const size_t gone =
       std::erase_if(failed_, [&](const auto& entry) { return !by_uid.contains(entry.first); });
   if (gone != 0) look_for_orphans_ = true;  // hold or the kernel may have parts of them
+  std::vector<WantedPod> due;
   for (auto pod = enrolled_.begin(); pod != enrolled_.end();) {
     const auto still = by_uid.find(pod->first);
-    const bool stays =
-        still != by_uid.end() && still->second->netns_path == pod->second.wanted.netns_path;
+    const std::string& path = pod->second.wanted.netns_path;
+    const bool stays = still != by_uid.end() && (path.empty() || still->second->netns_path == path);
+    // It was kept without a path: whether this is its namespace, or another's, is seen now.
+    if (stays && still->second->netns_path != path) due.push_back(*still->second);
     if (!stays) {
       leave(pod->second);
       changed = true;
@@ -74,7 +77,6 @@ bool Enrolment::reconcile(const std::vector<WantedPod>& wanted) {
       ++pod;
     }
   }
-  std::vector<WantedPod> due;
   for (const WantedPod& pod : wanted) {
     const auto failed = failed_.find(pod.uid);
     const bool waits = failed != failed_.end() && failed->second.retry_at > clock_.now() &&
@@ -104,7 +106,7 @@ bool Enrolment::retry() {
 Result<void> Enrolment::meet_hold() {
   if (met_connection_ != 0 && hold_.connections() == met_connection_) return {};
   for (auto& [uid, pod] : enrolled_) {
-    auto registered = hold_.register_pod(uid, pod.wanted.netns_path);
+    auto registered = register_pod(pod.wanted);
     if (!registered) {
       note_failure(pod.wanted, registered.error());
       continue;  // its namespace may just be ending; the others must not wait for it
@@ -139,16 +141,20 @@ void Enrolment::find_orphans(const std::vector<WantedPod>& wanted) {
   const auto listed = hold_.list_all();
   if (!listed) return;  // hold does not answer: try_enrol reports it, the next call tries again
   held_ = listed->size();
-  std::set<std::string_view> uids;
-  for (const WantedPod& pod : wanted) uids.insert(pod.uid);
+  std::map<std::string_view, const WantedPod*> by_uid;
+  for (const WantedPod& pod : wanted) by_uid[pod.uid] = &pod;
+  std::set<std::string_view> listed_uids;
   std::set<uint64_t> known;
   for (const auto& [uid, pod] : enrolled_) known.insert(pod.facts.netns_cookie);
   for (const Leaving& pod : leaving_) known.insert(pod.facts.netns_cookie);
   for (const link::ListedPod& pod : *listed) {
+    listed_uids.insert(pod.key);
     const bool already_known = !known.insert(pod.pod.netns_cookie).second;
-    if (already_known || uids.contains(pod.key)) continue;
+    if (already_known || enrolled_.contains(pod.key)) continue;
     const auto place = slots_.find(pod.pod.netns_cookie);
-    if (place) {
+    if (const auto is_wanted = by_uid.find(pod.key); is_wanted != by_uid.end()) {
+      if (place) keep(*is_wanted->second, pod.pod, *place);
+    } else if (place) {
       compile::LocalPod facts = facts_of(pod.key, pod.pod);
       facts.slot = place->slot;
       leaving_.push_back({std::move(facts)});
@@ -156,7 +162,15 @@ void Enrolment::find_orphans(const std::vector<WantedPod>& wanted) {
       return;
     }
   }
-  for (const uint64_t cookie : slots_.cookies()) {
+  const std::vector<uint64_t> cookies = slots_.cookies();
+  const bool has_unclaimed = std::ranges::any_of(
+      cookies, [&known](const uint64_t cookie) { return !known.contains(cookie); });
+  const bool may_be_claimed = std::ranges::any_of(failed_, [&](const auto& each) {
+    const auto& [uid, failed] = each;
+    return !enrolled_.contains(uid) && !listed_uids.contains(uid) && may_own_rows(failed);
+  });
+  if (has_unclaimed && may_be_claimed) return;
+  for (const uint64_t cookie : cookies) {
     if (known.contains(cookie)) continue;
     const auto place = slots_.find(cookie);
     compile::LocalPod facts;
@@ -168,6 +182,28 @@ void Enrolment::find_orphans(const std::vector<WantedPod>& wanted) {
   release_unused_slots();
   look_for_orphans_ = false;
   orphans_found_ = true;
+}
+
+// A wanted pod of an earlier agent that cannot be registered now. It stays in the mesh as it is,
+// like one that hold cannot reach later; self_check() registers it.
+void Enrolment::keep(const WantedPod& wanted, const link::HoldPod& seen,
+                     const Slots::Place& place) {
+  Enrolled pod;
+  pod.wanted = wanted;
+  pod.facts = facts_of(wanted.uid, seen);
+  pod.facts.slot = place.slot;
+  pod.facts.grace_until_ns =
+      std::min(place.grace_until_ns, nanoseconds(clock_.now() + options_.grace));
+  pod.attached = true;
+  slots_.set(pod.facts.netns_cookie, pod.facts.grace_until_ns, pod.facts.host_ifindex);
+  enrolled_.insert_or_assign(wanted.uid, std::move(pod));
+}
+
+// Hold does not list it, being new, and could not look into its namespace: its cookie is not known.
+// One pod's trouble must not stop the others for ever; one that is known to run may.
+bool Enrolment::may_own_rows(const Failed& failed) const {
+  if (failed.wanted.netns_path.empty()) return true;
+  return failed.error.reason == Reason::io_error && failed.pause < options_.retry_max;
 }
 
 bool Enrolment::try_enrol_all(const std::vector<WantedPod>& wanted) {
@@ -193,12 +229,15 @@ bool Enrolment::try_enrol(const WantedPod& wanted) {
     return false;
   }
   failed_.erase(wanted.uid);
+  const auto kept = enrolled_.find(wanted.uid);
+  if (kept != enrolled_.end() && kept->second.facts.netns_cookie != enrolled->facts.netns_cookie)
+    leave_namespace(kept->second);
   enrolled_.insert_or_assign(wanted.uid, std::move(*enrolled));
   return true;
 }
 
 Result<Enrolment::Enrolled> Enrolment::enrol(const WantedPod& wanted) {
-  KS_ASSIGN(link::Registration registered, hold_.register_pod(wanted.uid, wanted.netns_path));
+  KS_ASSIGN(link::Registration registered, register_pod(wanted));
   KS_TRY(meet_hold());  // after the first call: only then is it known whether hold is a new one
   Enrolled pod;
   pod.wanted = wanted;
@@ -228,6 +267,14 @@ Result<Enrolment::Enrolled> Enrolment::enrol(const WantedPod& wanted) {
   if (was_leaving) pod.facts.grace_until_ns = grace;
   slots_.set(pod.facts.netns_cookie, pod.facts.grace_until_ns, pod.facts.host_ifindex);
   return pod;
+}
+
+Result<link::Registration> Enrolment::register_pod(const WantedPod& wanted) {
+  if (wanted.netns_path.empty())
+    return fail(Reason::netns_invalid, ErrorSource::kKube,
+                "pod " + wanted.name +
+                    ": the container runtime does not tell the network namespace of its sandbox");
+  return hold_.register_pod(wanted.uid, wanted.netns_path);
 }
 
 // Rows are keyed by the namespace: two pods in one would share identity and policies.
@@ -298,6 +345,12 @@ void Enrolment::leave(const Enrolled& pod) {
   leaving_.push_back({pod.facts});
 }
 
+void Enrolment::leave_namespace(const Enrolled& pod) {
+  Leaving old{pod.facts};
+  old.facts.uid.clear();  // hold's entry is the new sandbox's
+  leaving_.push_back(std::move(old));
+}
+
 // An earlier agent may have ended between the rows and the hooks of a pod. A lookup without rows
 // refuses everything, so one that belongs to nobody goes.
 void Enrolment::release_unused_slots() {
@@ -326,7 +379,7 @@ bool Enrolment::self_check() {
   std::vector<WantedPod> again;
   for (auto entry = enrolled_.begin(); entry != enrolled_.end();) {
     Enrolled& pod = entry->second;
-    auto now = hold_.register_pod(pod.wanted.uid, pod.wanted.netns_path);
+    auto now = register_pod(pod.wanted);
     if (!now) {
       // Stays enrolled: whatever is in place keeps working while hold is away.
       note_failure(pod.wanted, std::move(now).error());
@@ -336,14 +389,13 @@ bool Enrolment::self_check() {
     failed_.erase(entry->first);
     if (now->pod.netns_cookie != pod.facts.netns_cookie) {  // a new sandbox behind the same path
       again.push_back(pod.wanted);
-      Leaving old{pod.facts};
-      old.facts.uid.clear();  // hold's entry is the new sandbox's
-      leaving_.push_back(std::move(old));
+      leave_namespace(pod);
       entry = enrolled_.erase(entry);
       changed = true;
       continue;
     }
     changed |= check(pod, *now);
+    changed |= !pod.sock_diag;  // connections of a kept pod could not be cut until now
     pod.sock_diag = std::move(now->sock_diag);
     repair(pod);
     ++entry;
@@ -376,6 +428,13 @@ bool Enrolment::check(Enrolled& pod, const link::Registration& now) {
 
 void Enrolment::repair(Enrolled& pod) {
   if (!pod.attached) return;
+  const bool has_listeners = std::ranges::any_of(
+      pod.listeners, [](const Fd& listener) { return static_cast<bool>(listener); });
+  if (!has_listeners) {  // it was kept; to install none would take the kernel's away
+    auto listeners = hold_.listeners(pod.facts.uid);
+    if (!listeners) return note_failure(pod.wanted, std::move(listeners).error());
+    pod.listeners = std::move(*listeners);
+  }
   const bool whole =
       hooks_.listeners_installed(pod.facts.slot, pod.listeners) &&
       hooks_.lookup_attached(pod.facts.slot, pod.wanted.netns_path) &&
@@ -449,7 +508,7 @@ uint64_t Enrolment::repairs_of(std::string_view uid) const {
 
 const Fd* Enrolment::sock_diag(std::string_view uid) const {
   const auto pod = enrolled_.find(uid);
-  return pod == enrolled_.end() ? nullptr : &pod->second.sock_diag;
+  return pod == enrolled_.end() || !pod->second.sock_diag ? nullptr : &pod->second.sock_diag;
 }
 
 }  // namespace keelson::pods

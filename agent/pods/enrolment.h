@@ -27,8 +27,8 @@ namespace keelson::pods {
 
 struct WantedPod {
   std::string uid;
-  std::string name;  // "shop/web-1", for people
-  std::string netns_path;
+  std::string name;                  // "shop/web-1", for people
+  std::string netns_path;            // empty: not known now; it stays if it was in the mesh
   std::vector<IpAddress> addresses;  // as the Pod object declares; all must be on its interfaces
 };
 
@@ -65,7 +65,7 @@ class Enrolment {
   using MayAttach = std::function<bool(const std::string& uid)>;
   bool attach_opened(const compile::Rows& applied, const MayAttach& may_attach);
   // Reads every pod's facts again and repairs hooks, listeners and a restarted hold. True: pods()
-  // changed. Call it every few seconds.
+  // changed, or what sock_diag() gives for one. Call it every few seconds.
   bool self_check();
   // Others were told that this pod goes, and it stays: they may send plaintext for a while.
   void begin_grace(const std::string& uid);
@@ -73,8 +73,8 @@ class Enrolment {
   // True: open_pods() changed.
   bool release_retired(const std::function<bool(const compile::LocalPod&)>& may_release);
 
-  // False after a restart until hold has answered for every wanted pod: pods() lacks pods whose
-  // rows are in the kernel, and applying it would take them out of the mesh.
+  // False after a restart until it is known which of the wanted pods have rows in the kernel:
+  // pods() lacks them, and applying it would take them out of the mesh.
   bool is_ready_to_apply() const noexcept { return orphans_found_; }
   std::vector<compile::LocalPod> pods() const;       // by uid
   std::vector<compile::LocalPod> open_pods() const;  // joining, then leaving
@@ -84,7 +84,7 @@ class Enrolment {
   uint64_t repairs_of(std::string_view uid) const;        // since it was enrolled
   size_t leaving() const noexcept { return leaving_.size(); }
   std::vector<std::string> leaving_uids() const;    // as far as they are known
-  const Fd* sock_diag(std::string_view uid) const;  // null: not enrolled
+  const Fd* sock_diag(std::string_view uid) const;  // null: hold has not given one
   // In the mesh, or on its way in or out.
   bool has(std::string_view uid) const;
   // The next reconcile() or retry() asks hold for pods that nobody wants. Call it now and then: an
@@ -97,8 +97,8 @@ class Enrolment {
   struct Enrolled {
     WantedPod wanted;
     compile::LocalPod facts;
-    link::PodListeners listeners;
-    Fd sock_diag;
+    link::PodListeners listeners;  // none: it was kept, and hold has not been asked since
+    Fd sock_diag;                  // the same
     bool attached = false;
     uint64_t repairs = 0;
   };
@@ -114,14 +114,18 @@ class Enrolment {
 
   Result<void> meet_hold();
   void find_orphans(const std::vector<WantedPod>& wanted);
+  void keep(const WantedPod& wanted, const link::HoldPod& seen, const Slots::Place& place);
+  bool may_own_rows(const Failed& failed) const;
   bool try_enrol_all(const std::vector<WantedPod>& wanted);  // true: at least one is enrolled
   bool try_enrol(const WantedPod& wanted);                   // true: enrolled
   Result<Enrolled> enrol(const WantedPod& wanted);
+  Result<link::Registration> register_pod(const WantedPod& wanted);
   Result<void> refuse_shared_namespace(const Enrolled& pod) const;
   Result<void> attach(const Enrolled& pod);
   void begin_grace(Enrolled& pod);
   bool give_up_joining(const Enrolled& pod);  // true: nothing is left of it
   void leave(const Enrolled& pod);
+  void leave_namespace(const Enrolled& pod);  // the pod has a new sandbox
   void release_unused_slots();
   void note_failure(const WantedPod& wanted, Error error);
   bool check(Enrolled& pod, const link::Registration& now);  // true: facts changed

@@ -1,5 +1,7 @@
 #include "pods/sandboxes.h"
 
+#include <utility>
+
 namespace keelson::pods {
 namespace {
 
@@ -49,10 +51,12 @@ bool Sandboxes::merge(const std::vector<Sandbox>& listed, Moment began) {
       continue;
     }
     ids.insert(sandbox.id);
-    if (ended_after(sandbox, began) || sandbox.netns_path.empty()) continue;
+    if (ended_after(sandbox, began)) continue;
     const auto known = by_id_.find(sandbox.id);
     const bool is_known = known != by_id_.end() && known->second.sandbox.uid == sandbox.uid;
-    if (!is_known) changed |= attach(sandbox);
+    const bool finds_path =
+        is_known && known->second.sandbox.netns_path.empty() && !sandbox.netns_path.empty();
+    if (!is_known || finds_path) changed |= attach(sandbox);
     by_id_[sandbox.id].was_listed = true;
   }
   for (auto& [id, known] : by_id_)
@@ -76,9 +80,13 @@ bool Sandboxes::ended_after(const Sandbox& sandbox, Moment began) const {
 }
 
 const Sandbox* Sandboxes::of_pod(std::string_view uid) const {
+  // One whose shim hangs may have a successor, and be listed after it was told.
+  const auto rank = [](const Known& known) {
+    return std::pair(!known.sandbox.netns_path.empty(), known.since);
+  };
   const Known* newest = nullptr;
   for (const auto& [id, known] : by_id_)
-    if (known.sandbox.uid == uid && (newest == nullptr || newest->since < known.since))
+    if (known.sandbox.uid == uid && (newest == nullptr || rank(*newest) < rank(known)))
       newest = &known;
   return newest == nullptr ? nullptr : &newest->sandbox;
 }

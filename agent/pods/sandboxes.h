@@ -20,9 +20,9 @@
 namespace keelson::pods {
 
 struct Sandbox {
-  std::string id;   // the runtime's; CNI_CONTAINERID
-  std::string uid;  // of the pod
-  std::string netns_path;
+  std::string id;                    // the runtime's; CNI_CONTAINERID
+  std::string uid;                   // of the pod
+  std::string netns_path;            // empty: it runs, and the runtime does not tell where
   std::vector<IpAddress> addresses;  // as the runtime says; may be empty
   // Found by a process of the pod: `id` is not the runtime's, which has no word in it.
   bool is_guessed = false;
@@ -53,11 +53,11 @@ class Sandboxes {
 
   Moment now() const noexcept { return moment_; }
   // A complete listing that began at `began`: adds what is new, forgets what is gone. One without a
-  // path is neither. A guessed one of a pod that was told only says that the pod is still there.
-  // True: changed.
+  // path keeps the one that it has. A guessed one of a pod that was told only says that the pod is
+  // still there. True: changed.
   bool merge(const std::vector<Sandbox>& listed, Moment began);
 
-  const Sandbox* of_pod(std::string_view uid) const;  // null: not known
+  const Sandbox* of_pod(std::string_view uid) const;  // one with a path first; null: not known
   const Sandbox* find(std::string_view id) const;
   size_t size() const noexcept { return by_id_.size(); }
 

@@ -47,16 +47,17 @@ std::string encode_list_request() {
   return request.SerializeAsString();
 }
 
-Result<std::vector<std::string>> decode_list_response(std::string_view bytes) {
+Result<std::vector<Sandbox>> decode_list_response(std::string_view bytes) {
   KS_ASSIGN(const auto response, decode<cri::ListPodSandboxResponse>(bytes));
   std::vector<const cri::PodSandbox*> ready;
   for (const cri::PodSandbox& sandbox : response.items())
     if (sandbox.state() == cri::SANDBOX_READY) ready.push_back(&sandbox);
   std::sort(ready.begin(), ready.end(),
             [](auto* a, auto* b) { return a->created_at() < b->created_at(); });
-  std::vector<std::string> ids;
-  for (const cri::PodSandbox* sandbox : ready) ids.push_back(sandbox->id());
-  return ids;
+  std::vector<Sandbox> listed;
+  for (const cri::PodSandbox* sandbox : ready)
+    listed.push_back({sandbox->id(), sandbox->metadata().uid(), "", {}});
+  return listed;
 }
 
 std::string encode_status_request(const std::string& id) {

@@ -16,8 +16,8 @@ inline constexpr std::string_view kListSandboxes = "/runtime.v1.RuntimeService/L
 inline constexpr std::string_view kSandboxStatus = "/runtime.v1.RuntimeService/PodSandboxStatus";
 
 std::string encode_list_request();  // running sandboxes only
-// Ids, oldest first.
-Result<std::vector<std::string>> decode_list_response(std::string_view bytes);
+// Their ids and uids alone, oldest first.
+Result<std::vector<Sandbox>> decode_list_response(std::string_view bytes);
 
 std::string encode_status_request(const std::string& id);
 // Nothing: not running any more, or on the node's own network. Without a path: the runtime named

@@ -31,8 +31,11 @@ class CriSource final : public NetnsSource {
   const GrpcLimits limits_;
   std::unique_ptr<GrpcClient> client_;
   OnListed on_listed_;
+  std::vector<Sandbox> listed_;                // ids and uids
   std::vector<std::optional<Sandbox>> found_;  // in the order of the listing
-  std::optional<Error> error_;                 // of this listing, the first
+  std::optional<Error> error_;                 // of a status, the first
+  bool is_lost_ = false;                       // the connection broke
+  bool is_one_told_ = false;                   // a status came, or that its sandbox has ended
   size_t answers_missing_ = 0;
   io::Timer finished_;
   Result<std::vector<Sandbox>> result_;

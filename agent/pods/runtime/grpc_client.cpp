@@ -51,7 +51,10 @@ GrpcClient::GrpcClient(io::EventLoop& loop, std::string socket_path, GrpcLimits 
       input_(pool_),
       output_(pool_),
       work_(loop, [this] { work(); }),
-      late_(loop, [this] { fail_all(trouble(socket_path_ + " did not answer in time")); }) {
+      late_(loop, [this] {
+        is_late_ = true;
+        fail_all(trouble(socket_path_ + " did not answer in time"));
+      }) {
   connect_ = io::Connect::start_unix(
       loop, socket_path_, [this](Result<io::Socket> socket) { on_connected(std::move(socket)); });
   late_.start(limits_.answer);

@@ -38,6 +38,9 @@ class GrpcClient final : private h2::Sink, private io::StreamObserver {
   // with the answer's bytes; not at all when destroyed before. A callback may call(), not destroy.
   void call(std::string_view method, std::string message, OnAnswer on_answer);
 
+  // Whatever failed failed with the connection, not by its own answer or for want of one.
+  bool is_lost() const noexcept { return broken_ && !is_late_; }
+
  private:
   struct Call {
     std::string method;
@@ -82,6 +85,7 @@ class GrpcClient final : private h2::Sink, private io::StreamObserver {
   std::map<h2::StreamId, Call> open_;
   std::vector<std::pair<OnAnswer, Result<std::string>>> finished_;
   std::optional<Error> broken_;
+  bool is_late_ = false;
   io::Timer work_;
   io::Timer late_;
 };

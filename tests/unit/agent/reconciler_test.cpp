@@ -82,6 +82,15 @@ class ReconcilerTest : public ::testing::Test {
     return made;
   }
 
+  // As on a node whose container runtime tells the sandboxes.
+  static std::shared_ptr<const model::Snapshot> without_annotation() {
+    auto made = std::make_shared<model::Snapshot>(*snapshot(true));
+    auto changed = std::make_shared<model::Pod>(*made->pods.begin()->second);
+    changed->netns_path.clear();
+    made->pods[changed->meta.key] = changed;
+    return made;
+  }
+
   uint32_t address_flags() const {
     const auto found =
         maps_.rows.find({MapId::kAddress, bytes_of(IpAddress::parse("10.0.0.1").value().raw())});
@@ -270,6 +279,34 @@ TEST_F(ReconcilerTest, ARestartWithoutHoldTakesNobodyOutOfTheMesh) {
   EXPECT_TRUE(reconciler_->next_run());
 }
 
+TEST_F(ReconcilerTest, ARestartThatCannotRegisterAPodLeavesItsRowsAlone) {
+  reconciler_->reconcile(snapshot(true));
+  start();
+  hold_.refuse["u1"] = Reason::io_error;
+  reconciler_->reconcile(snapshot(true));
+  EXPECT_EQ(maps_.writes, 0u);
+  EXPECT_TRUE(has_pod_row());
+  EXPECT_EQ(reconciler_->state_of("u1"), model::PodState::kReady);
+  EXPECT_FALSE(reconciler_->error());
+}
+
+// A dead or hanging shim: the runtime lists the sandbox and cannot tell its namespace.
+TEST_F(ReconcilerTest, ARestartThatIsNotToldAPodsNamespaceLeavesItsRowsAloneUntilItsSandboxEnds) {
+  sandboxes_.attach({"s1", "u1", "/ns/web", {IpAddress::parse("10.0.0.1").value()}});
+  reconciler_->reconcile(without_annotation());
+  ASSERT_TRUE(has_pod_row());
+  sandboxes_ = pods::Sandboxes();
+  sandboxes_.merge({{"s1", "u1", "", {}}}, sandboxes_.now());
+  start();
+  reconciler_->reconcile(without_annotation());
+  EXPECT_EQ(maps_.writes, 0u);
+  EXPECT_TRUE(has_pod_row());
+  sandboxes_.detach("s1", "u1");
+  reconciler_->reconcile();
+  EXPECT_FALSE(has_pod_row());
+  EXPECT_FALSE(enrolment_->has("u1"));
+}
+
 TEST_F(ReconcilerTest, AFailedWriteIsSaidAndTriedAgain) {
   maps_.fail_at = 2;
   reconciler_->reconcile(snapshot(true));
@@ -283,15 +320,8 @@ TEST_F(ReconcilerTest, AFailedWriteIsSaidAndTriedAgain) {
 
 // The runtime gives the address to another pod as soon as the end of the sandbox is answered.
 TEST_F(ReconcilerTest, APodWhoseSandboxEndedIsOutAtOnce) {
-  const auto without_annotation = [] {
-    auto made = std::make_shared<model::Snapshot>(*snapshot(true));
-    auto changed = std::make_shared<model::Pod>(*made->pods.begin()->second);
-    changed->netns_path.clear();
-    made->pods[changed->meta.key] = changed;
-    return made;
-  }();
   sandboxes_.attach({"s1", "u1", "/ns/web", {IpAddress::parse("10.0.0.1").value()}});
-  reconciler_->reconcile(without_annotation);
+  reconciler_->reconcile(without_annotation());
   ASSERT_TRUE(has_pod_row());
   EXPECT_TRUE(enrolment_->has("u1"));
   sandboxes_.detach("s1", "u1");

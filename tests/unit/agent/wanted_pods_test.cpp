@@ -52,6 +52,16 @@ TEST_F(SelectPods, LeavesOtherNodesFinishedAndOptedOutPodsAlone) {
   }
 }
 
+// What an earlier agent enrolled would end if it were not wanted.
+TEST_F(SelectPods, APodWhoseSandboxTellsNoNamespaceIsWantedAllTheSame) {
+  sandboxes_.merge({{"s1", "u1", "", {}}}, sandboxes_.now());
+  pod_.addresses.clear();
+  const PodSelection selection = select();
+  ASSERT_EQ(selection.wanted.size(), 1u);
+  EXPECT_EQ(selection.wanted[0].netns_path, "");
+  EXPECT_TRUE(selection.refused.empty());
+}
+
 TEST_F(SelectPods, SaysWhyAMeshedPodCannotJoin) {
   pod_.host_network = true;
   EXPECT_EQ(select().refused.at(0).reason, Reason::host_network);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -108,6 +109,18 @@ TEST_F(InventoryTest, AnUnknownPodIsSaidByItsOwnReason) {
       Reason::pod_unknown);
   EXPECT_EQ(ask(request(HoldOp::kForget, "", "pod-x")), Reason::none);
   EXPECT_EQ(ask(request(HoldOp::kList)), Reason::not_found);
+}
+
+TEST_F(InventoryTest, WithoutADescriptorToSpareNoPathIsCalledInvalid) {
+  HoldRequest asked = request(HoldOp::kRegister, "", "pod-x");
+  set(asked.netns_path, "/proc/self/ns/net");
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const Reason reason = ask(asked);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(reason, Reason::io_error);
 }
 
 TEST_F(InventoryTest, KeysMustBeTerminatedAndNotEmpty) {

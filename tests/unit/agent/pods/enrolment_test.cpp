@@ -44,6 +44,20 @@ class EnrolmentTest : public testing::Test {
     return open_and_attach() || changed;
   }
 
+  // As an earlier agent left pod a behind: rows, hooks in slot 7, and hold knows it.
+  void restart_with_a() {
+    ks_pod row{};
+    row.slot = 7;
+    row.grace_until_ns = 77;
+    compile::Rows rows;
+    rows[{compile::MapId::kPod, compile::bytes_of(uint64_t{100})}] = compile::bytes_of(row);
+    enrolment_.recover(rows);
+    hooks_.lookups[7] = "/ns/a";
+    hooks_.listeners.insert(7);
+    hooks_.sources.insert(11);
+    hold_.registered["a"] = "/ns/a";
+  }
+
   const WantedPod a_ = wanted("a", "/ns/a");
   const WantedPod b_ = wanted("b", "/ns/b", "10.0.0.2");
   test::FakeClock clock_;
@@ -300,6 +314,174 @@ TEST_F(EnrolmentTest, a_pod_whose_enrolment_a_dying_hold_broke_is_no_orphan) {
   EXPECT_FALSE(enrolment_.is_ready_to_apply());
   EXPECT_EQ(enrolment_.leaving(), 0U);
   EXPECT_EQ(enrolment_.problems()[0].error.reason, Reason::pod_unknown);
+}
+
+// Its rows were deleted: it was refused what it was sent, and sent in the clear.
+TEST_F(EnrolmentTest, a_pod_of_an_earlier_agent_that_cannot_be_registered_now_stays_as_it_is) {
+  restart_with_a();
+  hold_.refuse["a"] = Reason::io_error;
+  settle({a_, b_});
+  EXPECT_TRUE(enrolment_.is_ready_to_apply());
+  EXPECT_EQ(enrolment_.leaving(), 0U);
+  EXPECT_THAT(enrolment_.open_pods(), IsEmpty());
+  ASSERT_EQ(enrolment_.pods().size(), 2U);
+  const compile::LocalPod kept = enrolment_.pods()[0];
+  EXPECT_EQ(kept.uid, "a");
+  EXPECT_EQ(kept.netns_cookie, 100U);
+  EXPECT_EQ(kept.slot, 7U);
+  EXPECT_EQ(kept.grace_until_ns, 77U);
+  EXPECT_EQ(kept.host_ifindex, 11U);
+  EXPECT_EQ(kept.addresses.size(), 2U);
+  EXPECT_EQ(enrolment_.sock_diag("a"), nullptr);
+  EXPECT_FALSE(enrolment_.self_check());
+  EXPECT_FALSE(settle({a_, b_}));
+  EXPECT_EQ(enrolment_.pods().size(), 2U);
+  ASSERT_EQ(enrolment_.problems().size(), 1U);
+  EXPECT_EQ(enrolment_.problems()[0].error.reason, Reason::io_error);
+  EXPECT_EQ(hooks_.lookups[7], "/ns/a");
+  EXPECT_THAT(hooks_.calls, ElementsAre("listeners 0", "source 12", "lookup 0")) << "b's alone";
+}
+
+TEST_F(EnrolmentTest, a_pod_of_an_earlier_agent_stays_when_its_namespaces_path_is_gone) {
+  restart_with_a();
+  settle({wanted("a", "/ns/gone")});
+  EXPECT_TRUE(enrolment_.is_ready_to_apply());
+  ASSERT_EQ(enrolment_.pods().size(), 1U);
+  EXPECT_EQ(enrolment_.pods()[0].slot, 7U);
+  ASSERT_EQ(enrolment_.problems().size(), 1U);
+  EXPECT_EQ(enrolment_.problems()[0].error.reason, Reason::netns_invalid);
+}
+
+TEST_F(EnrolmentTest, a_pod_of_an_earlier_agent_stays_while_its_namespace_is_not_told) {
+  restart_with_a();
+  settle({wanted("a", "")});
+  EXPECT_TRUE(enrolment_.is_ready_to_apply());
+  ASSERT_EQ(enrolment_.pods().size(), 1U);
+  ASSERT_EQ(enrolment_.problems().size(), 1U);
+  EXPECT_EQ(enrolment_.problems()[0].error.reason, Reason::netns_invalid);
+  enrolment_.self_check();
+  EXPECT_THAT(hold_.calls, ElementsAre("tag_map")) << "asked to register no path";
+  settle({a_});
+  EXPECT_EQ(enrolment_.leaving(), 0U);
+  ASSERT_EQ(enrolment_.pods().size(), 1U);
+  EXPECT_EQ(enrolment_.pods()[0].grace_until_ns, 77U);
+  EXPECT_TRUE(enrolment_.problems().empty());
+  EXPECT_NE(enrolment_.sock_diag("a"), nullptr);
+  EXPECT_EQ(hooks_.lookups[7], "/ns/a");
+  EXPECT_THAT(enrolment_.open_pods(), IsEmpty());
+}
+
+TEST_F(EnrolmentTest, a_kept_pod_whose_namespace_turns_out_to_be_another_is_enrolled_anew) {
+  restart_with_a();
+  settle({wanted("a", ""), b_});
+  hold_.netns["/ns/new"] = {101, {"10.0.0.1"}, 13};
+  settle({wanted("a", "/ns/new"), b_});
+  EXPECT_EQ(enrolment_.leaving(), 1U);
+  EXPECT_EQ(enrolment_.pods().size(), 1U) << "ready in a namespace that is not in the mesh";
+  enrolment_.release_retired(kRowsGone);
+  open_and_attach();
+  ASSERT_EQ(enrolment_.pods().size(), 2U);
+  EXPECT_EQ(enrolment_.pods()[0].netns_cookie, 101U);
+}
+
+TEST_F(EnrolmentTest, a_pod_that_ends_while_its_namespace_is_not_told_is_released) {
+  restart_with_a();
+  settle({wanted("a", "")});
+  settle({});
+  enrolment_.release_retired(kRowsGone);
+  EXPECT_THAT(hooks_.lookups, IsEmpty());
+  EXPECT_FALSE(hold_.registered.contains("a"));
+}
+
+// Which rows are its own nobody can tell then, and it runs: they stay until its namespace is told.
+TEST_F(EnrolmentTest, with_a_new_hold_rows_wait_for_the_namespace_of_a_pod_that_runs) {
+  restart_with_a();
+  hold_.registered.clear();
+  for (int minute = 0; minute < 5; ++minute) {
+    settle({wanted("a", ""), b_});
+    EXPECT_FALSE(enrolment_.is_ready_to_apply());
+    EXPECT_EQ(enrolment_.leaving(), 0U);
+    clock_.advance(seconds(60));
+  }
+  settle({a_, b_});
+  EXPECT_TRUE(enrolment_.is_ready_to_apply());
+  EXPECT_EQ(enrolment_.leaving(), 0U);
+  ASSERT_EQ(enrolment_.pods().size(), 2U);
+  EXPECT_EQ(enrolment_.pods()[0].slot, 7U);
+}
+
+TEST_F(EnrolmentTest, a_kept_pod_is_registered_by_the_self_check_as_soon_as_that_succeeds) {
+  restart_with_a();
+  hold_.refuse["a"] = Reason::io_error;
+  settle({a_, b_});
+  hold_.refuse.clear();
+  hooks_.lookups.erase(7);
+  EXPECT_TRUE(enrolment_.self_check()) << "its connections can be cut now";
+  EXPECT_NE(enrolment_.sock_diag("a"), nullptr);
+  EXPECT_TRUE(enrolment_.problems().empty());
+  EXPECT_EQ(hooks_.lookups[7], "/ns/a") << "not repaired";
+  EXPECT_FALSE(enrolment_.self_check());
+  settle({b_});
+  EXPECT_EQ(enrolment_.leaving(), 1U);
+  enrolment_.release_retired(kRowsGone);
+  EXPECT_FALSE(hold_.registered.contains("a"));
+}
+
+TEST_F(EnrolmentTest, a_kept_pod_whose_sandbox_is_another_one_is_enrolled_anew) {
+  restart_with_a();
+  hold_.refuse["a"] = Reason::io_error;
+  settle({a_});
+  hold_.refuse.clear();
+  hold_.netns["/ns/new"] = {101, {"10.0.0.1"}, 13};
+  settle({wanted("a", "/ns/new")});
+  enrolment_.release_retired(kRowsGone);
+  open_and_attach();
+  ASSERT_EQ(enrolment_.pods().size(), 1U);
+  EXPECT_EQ(enrolment_.pods()[0].netns_cookie, 101U);
+  EXPECT_EQ(enrolment_.leaving(), 0U);
+}
+
+TEST_F(EnrolmentTest, a_pod_of_an_earlier_agent_stays_when_its_object_declares_another_address) {
+  restart_with_a();
+  settle({wanted("a", "/ns/a", "10.9.9.9")});
+  EXPECT_TRUE(enrolment_.is_ready_to_apply());
+  ASSERT_EQ(enrolment_.pods().size(), 1U);
+  EXPECT_EQ(enrolment_.pods()[0].slot, 7U);
+  ASSERT_EQ(enrolment_.problems().size(), 1U);
+  EXPECT_EQ(enrolment_.problems()[0].error.reason, Reason::address_mismatch);
+}
+
+// Hold was restarted with the agent: only the pod's registration tells which rows are its own.
+TEST_F(EnrolmentTest, rows_that_may_be_an_unregistered_pods_are_no_orphans_for_half_a_minute) {
+  restart_with_a();
+  hold_.registered.clear();
+  hold_.refuse["a"] = Reason::io_error;
+  settle({a_, b_});
+  for (const int pause : {1, 2, 4, 8}) {
+    EXPECT_FALSE(enrolment_.is_ready_to_apply());
+    EXPECT_EQ(enrolment_.leaving(), 0U);
+    clock_.advance(seconds(pause));
+    settle({a_, b_});
+  }
+  EXPECT_FALSE(enrolment_.is_ready_to_apply());
+  clock_.advance(seconds(16));
+  settle({a_, b_});
+  EXPECT_TRUE(enrolment_.is_ready_to_apply()) << "one pod's trouble stops the node";
+  EXPECT_EQ(enrolment_.leaving(), 1U);
+}
+
+TEST_F(EnrolmentTest, a_pod_that_a_new_hold_registers_at_the_second_try_keeps_its_slot) {
+  restart_with_a();
+  hold_.registered.clear();
+  hold_.refuse["a"] = Reason::io_error;
+  settle({a_});
+  hold_.refuse.clear();
+  clock_.advance(seconds(1));
+  settle({a_});
+  EXPECT_TRUE(enrolment_.is_ready_to_apply());
+  EXPECT_EQ(enrolment_.leaving(), 0U);
+  ASSERT_EQ(enrolment_.pods().size(), 1U);
+  EXPECT_EQ(enrolment_.pods()[0].slot, 7U);
 }
 
 TEST_F(EnrolmentTest, an_absent_hold_is_asked_for_one_pod_not_for_each) {

@@ -43,6 +43,8 @@ class FakeHold final : public link::Hold {
       ++asked_in_vain;
       return away();
     }
+    if (const auto refused = refuse.find(pod); refused != refuse.end())
+      return fail(refused->second, ErrorSource::kKernel, std::string(path));
     const auto found = netns.find(path);
     if (found == netns.end())
       return fail(Reason::netns_invalid, ErrorSource::kKernel, std::string(path));
@@ -101,6 +103,7 @@ class FakeHold final : public link::Hold {
   bool has_tag_map = false;
   uint64_t connection = 1;
   std::map<std::string, Netns, std::less<>> netns;
+  std::map<std::string, Reason, std::less<>> refuse;  // register_pod, by pod
   std::map<std::string, std::string> registered;
   std::vector<std::string> calls;
 };

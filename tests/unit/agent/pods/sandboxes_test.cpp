@@ -82,12 +82,26 @@ TEST(Sandboxes, AListingKeepsTheAddressesThatCniTold) {
   EXPECT_EQ(*sandboxes.of_pod("u1"), told);
 }
 
-TEST(Sandboxes, OneListedWithoutAPathNeitherComesNorGoes) {
+TEST(Sandboxes, OneListedWithoutAPathKeepsItsOwnOrIsThereWithoutUntilOneComes) {
   Sandboxes sandboxes;
   sandboxes.attach(sandbox("known", "u1"));
-  EXPECT_FALSE(sandboxes.merge({{"known", "u1", "", {}}, {"strange", "u2", "", {}}}, 1));
-  EXPECT_NE(sandboxes.of_pod("u1"), nullptr);
+  const std::vector<Sandbox> listed{{"known", "u1", "", {}}, {"strange", "u2", "", {}}};
+  EXPECT_TRUE(sandboxes.merge(listed, sandboxes.now()));
+  EXPECT_EQ(*sandboxes.of_pod("u1"), sandbox("known", "u1"));
+  ASSERT_NE(sandboxes.of_pod("u2"), nullptr);
+  EXPECT_EQ(sandboxes.of_pod("u2")->netns_path, "");
+  EXPECT_FALSE(sandboxes.merge(listed, sandboxes.now()));
+  EXPECT_TRUE(sandboxes.merge({sandbox("known", "u1"), sandbox("strange", "u2")}, sandboxes.now()));
+  EXPECT_EQ(*sandboxes.of_pod("u2"), sandbox("strange", "u2"));
+  EXPECT_TRUE(sandboxes.merge({sandbox("known", "u1")}, sandboxes.now()));
   EXPECT_EQ(sandboxes.of_pod("u2"), nullptr);
+}
+
+TEST(Sandboxes, OneWithoutAPathHidesNoOtherOfItsPod) {
+  Sandboxes sandboxes;
+  sandboxes.attach(sandbox("successor", "u1"));
+  sandboxes.merge({{"hangs", "u1", "", {}}, sandbox("successor", "u1")}, sandboxes.now());
+  EXPECT_EQ(sandboxes.of_pod("u1")->id, "successor");
 }
 
 TEST(Sandboxes, GarbageIsWhatIsNotListedAsValid) {

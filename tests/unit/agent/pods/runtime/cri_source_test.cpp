@@ -76,10 +76,14 @@ TEST(CriMessages, AListingIsOldestFirstAndRunningOnly) {
   for (const auto& [id, created] : std::map<std::string, int>{{"a", 3}, {"b", 1}, {"c", 2}}) {
     auto* item = response.add_items();
     item->set_id(id);
+    item->mutable_metadata()->set_uid("u-" + id);
     item->set_created_at(created);
     if (id == "c") item->set_state(cri::SANDBOX_NOTREADY);
   }
-  EXPECT_THAT(*decode_list_response(response.SerializeAsString()), testing::ElementsAre("b", "a"));
+  const auto listed = decode_list_response(response.SerializeAsString());
+  ASSERT_TRUE(listed);
+  EXPECT_THAT(*listed,
+              testing::ElementsAre(Sandbox{"b", "u-b", "", {}}, Sandbox{"a", "u-a", "", {}}));
   EXPECT_FALSE(decode_list_response("\xff\xff\xff"));
 }
 
@@ -114,6 +118,7 @@ class CriSourceTest : public testing::Test {
         cri::ListPodSandboxResponse response;
         for (int i = 0; i < count; ++i) {
           response.add_items()->set_id("s" + std::to_string(i));
+          response.mutable_items(i)->mutable_metadata()->set_uid("u-s" + std::to_string(i));
           response.mutable_items(i)->set_created_at(i);
         }
         return test::FakeAnswer{response.SerializeAsString()};
@@ -160,9 +165,34 @@ TEST_F(CriSourceTest, OneThatEndedMeanwhileIsLeftOut) {
   EXPECT_THAT(*listed, SizeIs(2));
 }
 
-TEST_F(CriSourceTest, AnotherFailureMakesTheListingUseless) {
-  const test::FakeRuntime fake(socket(), runtime(3, [](const std::string& id) {
-                                 return id == "s1" ? test::FakeAnswer{"", 14} : good(id);
+// A dead or hanging shim stopped every other pod of the node.
+TEST_F(CriSourceTest, OneWhoseStatusFailsOrNeverComesIsThereWithoutAPath) {
+  for (const test::FakeAnswer& answer :
+       {test::FakeAnswer{"", 14}, test::FakeAnswer{"\xff\xff\xff"},
+        test::FakeAnswer{"", 0, test::FakeAnswer::End::kSilence}}) {
+    const test::FakeRuntime fake(socket(), runtime(3, [&answer](const std::string& id) {
+                                   return id == "s1" ? answer : good(id);
+                                 }));
+    const auto listed = list({.answer = std::chrono::milliseconds(1000)});
+    ASSERT_TRUE(listed) << listed.error().message();
+    ASSERT_THAT(*listed, SizeIs(3));
+    EXPECT_EQ((*listed)[1], (Sandbox{"s1", "u-s1", "", {}}));
+    EXPECT_EQ((*listed)[2].netns_path, "/var/run/netns/cni-77");
+    std::filesystem::remove(socket());
+  }
+}
+
+TEST_F(CriSourceTest, AConnectionThatBreaksMakesTheListingUseless) {
+  const test::FakeRuntime fake(
+      socket(), runtime(3, [](const std::string& id) {
+        return id == "s1" ? test::FakeAnswer{"", 0, test::FakeAnswer::End::kHangUp} : good(id);
+      }));
+  EXPECT_FALSE(list());
+}
+
+TEST_F(CriSourceTest, NoStatusAtAllMakesTheListingUseless) {
+  const test::FakeRuntime fake(socket(), runtime(3, [](const std::string&) {
+                                 return test::FakeAnswer{"", 14};
                                }));
   const auto listed = list();
   ASSERT_FALSE(listed);

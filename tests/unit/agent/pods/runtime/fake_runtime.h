@@ -1,6 +1,6 @@
 // FakeRuntime: a container runtime's gRPC server on a Unix socket, on a thread of its own: HTTP/2
-// by our own session, answers by the test. Answers every call at once; each connection is served to
-// its end before the next.
+// by our own session, answers by the test. Answers every call at once or never; each connection is
+// served to its end before the next.
 #pragma once
 
 #include <sys/socket.h>
@@ -22,6 +22,8 @@ namespace keelson::pods::test {
 struct FakeAnswer {
   std::string message;
   int status = 0;  // of gRPC
+  enum class End { kAnswer, kSilence, kHangUp };
+  End end = End::kAnswer;
 };
 
 class FakeRuntime final : private h2::Sink {
@@ -55,6 +57,7 @@ class FakeRuntime final : private h2::Sink {
   void serve_connection(const Fd& client) {
     h2::Session session(h2::Role::kServer, h2::Settings{}, pool_, *this);
     session_ = &session;
+    client_ = client.get();
     std::array<char, 65536> buffer;
     for (;;) {
       BufferChain out(pool_);
@@ -80,6 +83,8 @@ class FakeRuntime final : private h2::Sink {
   }
   void on_end(h2::StreamId stream, http::HeaderList) override {
     const FakeAnswer answer = serve_(methods_[stream], bodies_[stream].substr(5));
+    if (answer.end == FakeAnswer::End::kHangUp) ::shutdown(client_, SHUT_RDWR);
+    if (answer.end != FakeAnswer::End::kAnswer) return;
     http::MessageHead head;
     head.version = http::Version::kHttp2;
     head.status = 200;
@@ -111,6 +116,7 @@ class FakeRuntime final : private h2::Sink {
   BlockPool pool_;
   Fd listener_;
   h2::Session* session_ = nullptr;
+  int client_ = -1;
   std::map<h2::StreamId, std::string> methods_, bodies_;
   std::thread thread_;
 };
