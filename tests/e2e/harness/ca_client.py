@@ -19,7 +19,8 @@ SECONDS_MAX = 10
 
 def ask(node, address, trust, tries, seconds_max):
     """[(status, answer)] of what was tried from a node of the cluster."""
-    command = ["ip", "netns", "exec", node.netns, "env", f"PYTHONPATH={HERE}", sys.executable, "-m", "harness.ca_client"]
+    command = ["ip", "netns", "exec", node.netns, "env", f"PYTHONPATH={HERE}", sys.executable, "-m",
+               "harness.ca_client"]
     given = json.dumps({"address": address, "trust": trust, "tries": list(tries)})
     said = json.loads(run(*command, stdin=given, seconds_max=seconds_max))
     return [(entry["status"], entry["answer"]) for entry in said]
