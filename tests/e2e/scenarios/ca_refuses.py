@@ -11,7 +11,7 @@ from harness.mesh import NAMESPACE, Mesh
 
 STAGE = "mesh"
 SECONDS_MAX = 240
-TRIES, ASK_SECONDS_MAX = 1000, 90
+TRIES, ASK_SECONDS_MAX = 500, 90
 LIMIT = 120  # requests of one node at once
 PORT = 15012
 
