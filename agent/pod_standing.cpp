@@ -18,9 +18,9 @@ const model::Pod* find_pod(const model::Snapshot& snapshot, const cni::PodRef& p
   return is_it ? found->second.get() : nullptr;
 }
 
-// Without its namespace a pod that has no label of its own cannot be judged.
+// Without its namespace a pod whose own label says nothing cannot be judged.
 bool is_label_known(const model::Snapshot& snapshot, const model::Pod& pod) {
-  return pod.meta.labels.contains(std::string(model::kMeshLabel)) ||
+  return model::mesh_setting(pod.meta.labels).has_value() ||
          snapshot.namespaces.contains({model::Kind::kNamespace, "", pod.meta.key.ns});
 }
 

@@ -88,7 +88,7 @@ compile::Plan remote_plan(const MeshView& view, const PeerQuestion& question, ui
   compile::LocalPod local;
   local.uid = pod.meta.uid;
   local.netns_cookie = cookie;
-  local.addresses = pod.addresses;
+  local.addresses = local.declared = pod.addresses;
   facts.pods.push_back(std::move(local));
   return compile::compile(snapshot, facts);
 }

@@ -11,6 +11,10 @@ bool is_claimable(const IpAddress& address) {
   return !address.is_unspecified() && !address.is_loopback();
 }
 
+bool is_undeclared(const LocalPod& pod, const IpAddress& address) {
+  return std::ranges::find(pod.declared, address) == pod.declared.end();
+}
+
 bool is_ready(const model::NodeStatePod& pod) {
   return pod.state == model::PodState::kReady;
 }
@@ -68,7 +72,8 @@ AddressBook::Locals AddressBook::local_claims(const model::Snapshot& now, const 
         config::Workload{key.ns + "/" + key.name, row.identity, facts.node_name, true});
     for (const IpAddress& address : workload.facts->addresses)
       if (is_claimable(address))
-        locals[address].push_back({false, workload.facts->uid, key.to_string(), row,
+        locals[address].push_back({is_undeclared(*workload.facts, address), false,
+                                   workload.facts->uid, key.to_string(), row,
                                    is_link_local(address) ? nullptr : entry});
   }
   // An enrolled pod's claim on the same address comes first: it is the same pod, further on.
@@ -80,7 +85,8 @@ AddressBook::Locals AddressBook::local_claims(const model::Snapshot& now, const 
     const ks_address row{open.netns_cookie, identity, KS_ADDRESS_OPEN, 0};
     for (const IpAddress& address : open.addresses)
       if (is_claimable(address))
-        locals[address].push_back({true, open.uid, "Pod with uid " + open.uid, row, nullptr});
+        locals[address].push_back({is_undeclared(open, address), true, open.uid,
+                                   "Pod with uid " + open.uid, row, nullptr});
   }
   return locals;
 }
@@ -119,17 +125,19 @@ std::vector<AddressBook::Claim> AddressBook::claims_on(const IpAddress& address,
   std::vector<Claim> claims;
   if (const auto locals = locals_.find(address); locals != locals_.end())
     for (const Local& local : locals->second)
-      claims.push_back({false, local.is_open, facts.node_name, local.uid, &local, {}});
+      claims.push_back(
+          {local.is_undeclared, false, local.is_open, facts.node_name, local.uid, &local, {}});
   const auto add = [&](const Remote& remote) {
-    claims.push_back({true, !is_ready(*remote.pod), remote.state->meta.key.name, remote.pod->uid,
-                      nullptr, remote});
+    claims.push_back({false, true, !is_ready(*remote.pod), remote.state->meta.key.name,
+                      remote.pod->uid, nullptr, remote});
   };
   if (const auto remotes = remotes_.find(address); remotes != remotes_.end()) {
     add(remotes->second.first);
     for (const Remote& other : remotes->second.others) add(other);
   }
   std::ranges::stable_sort(claims, {}, [](const Claim& claim) {
-    return std::tie(claim.is_remote, claim.is_not_ready, claim.node, claim.uid);
+    return std::tie(claim.is_undeclared, claim.is_remote, claim.is_not_ready, claim.node,
+                    claim.uid);
   });
   return claims;
 }

@@ -1,7 +1,8 @@
 // AddressBook: who owns which address, of this node's pods and of every other node's, as rows of
 // ks_address and as the proxy's workloads; kept up to date from one snapshot to the next. Two pods
-// with one address: a local pod wins over a remote one, a ready one over one that is not, then the
-// first by node and uid; reported. Owned by one Compiler.
+// with one address: one that declares it wins over one that merely has it, a local pod over a
+// remote one, a ready one over one that is not, then the first by node and uid; reported. Owned by
+// one Compiler.
 #pragma once
 
 #include <map>
@@ -47,15 +48,16 @@ class AddressBook {
     std::vector<Remote> others;
   };
   struct Local {
-    bool is_open = false;  // joins or leaves: not enrolled
-    std::string uid, who;  // "Pod shop/web-1"
+    bool is_undeclared = false;  // LocalPod::declared
+    bool is_open = false;        // joins or leaves: not enrolled
+    std::string uid, who;        // "Pod shop/web-1"
     ks_address row{};
     std::shared_ptr<const config::Workload> workload;  // null: not the proxy's business
   };
   using Locals = std::map<IpAddress, std::vector<Local>>;
   using Addresses = std::set<IpAddress>;
   struct Claim {  // of several the smallest counts
-    bool is_remote = false, is_not_ready = false;
+    bool is_undeclared = false, is_remote = false, is_not_ready = false;
     std::string_view node, uid;
     const Local* local = nullptr;
     Remote remote;

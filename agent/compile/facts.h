@@ -16,6 +16,9 @@ struct LocalPod {
   uint32_t slot = 0;                 // place in ks_listener; stable for the pod's life
   uint32_t host_ifindex = 0;         // host side of its interface; 0: unknown, no source check row
   std::vector<IpAddress> addresses;  // all of its interfaces' without loopback, link-local included
+  // Those that runtime or Pod object say. The others are the pod's own doing, which may give itself
+  // any: such a claim counts only where nobody else has one.
+  std::vector<IpAddress> declared;
   uint16_t local_port_first = 32768;  // ip_local_port_range
   uint16_t local_port_last = 60999;
   uint64_t grace_until_ns = 0;  // ks_pod.grace_until_ns

@@ -119,11 +119,11 @@ void decode_excluded_ports(DecodeContext& context, Pod& pod, uint32_t line) {
     const auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), port);
     if (error == std::errc{} && end == item.data() + item.size() && port != 0)
       pod.excluded_outbound_ports.push_back(port);
-    else
-      context.refuse(
-          Reason::bad_value, line,
-          "annotation " + annotation->first + ": '" + std::string(item) + "' is not a port",
-          "write ports separated by commas, as in 3306,6379");
+    else  // the others count: a pod must not lose its place in the mesh by a slip of the pen
+      context.warn(Reason::bad_value, line,
+                   "annotation " + annotation->first + ": '" + std::string(item) +
+                       "' is not a port, so it excludes none",
+                   "write ports separated by commas, as in 3306,6379");
   }
 }
 

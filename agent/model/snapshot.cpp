@@ -34,9 +34,6 @@ std::string ObjectKey::to_string() const {
   return std::string(kind_name(kind)) + " " + (ns.empty() ? name : ns + "/" + name);
 }
 
-namespace {
-
-// Nothing: the labels do not say.
 std::optional<bool> mesh_setting(const Labels& labels) {
   const auto label = labels.find(std::string(kMeshLabel));
   if (label == labels.end()) return std::nullopt;
@@ -44,8 +41,6 @@ std::optional<bool> mesh_setting(const Labels& labels) {
   if (label->second == "disabled") return false;
   return std::nullopt;
 }
-
-}  // namespace
 
 bool is_meshed(const Namespace& ns) {
   return mesh_setting(ns.meta.labels).value_or(false);

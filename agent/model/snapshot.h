@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "base/shared_map.h"
 #include "model/objects.h"
@@ -30,6 +31,8 @@ struct Snapshot {
   ObjectMap<NodeState> node_states;
 };
 
+// What kMeshLabel says; nothing: it is not there, or its value means nothing.
+std::optional<bool> mesh_setting(const Labels& labels);
 bool is_meshed(const Namespace& ns);
 // True when the pod is in the mesh by labels: its own kMeshLabel, else its namespace's.
 bool is_meshed(const Snapshot& snapshot, const Pod& pod);

@@ -38,7 +38,7 @@ NodeFacts facts_of(const model::Snapshot& snapshot) {
     local.netns_cookie = 100 + index;
     local.slot = index;
     local.host_ifindex = 10 + index;
-    local.addresses = pod->addresses;
+    local.addresses = local.declared = pod->addresses;
     facts.pods.push_back(std::move(local));
   }
   return facts;

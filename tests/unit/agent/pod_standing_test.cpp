@@ -72,6 +72,14 @@ TEST_F(PodStandingTest, AnUnreadPodOrNamespaceIsWaitedFor) {
   EXPECT_THAT(look().step, HasSubstr("has not read Pod shop/web with uid u1"));
 }
 
+// Its namespace decides about it: without that one it started outside the mesh.
+TEST_F(PodStandingTest, ALabelThatMeansNothingDoesNotReplaceTheNamespaces) {
+  pod_.meta.labels[std::string(model::kMeshLabel)] = "true";
+  has_namespace_ = false;
+  EXPECT_EQ(look().state, State::kWaiting);
+  EXPECT_THAT(look().step, HasSubstr("Namespace shop"));
+}
+
 // A StatefulSet's next pod has the name of the last one, which may have been opted out.
 TEST_F(PodStandingTest, AnEarlierPodOfThatNameIsAnother) {
   pod_.meta.uid = "u0";

@@ -53,7 +53,7 @@ model::Pod& Mesh::add_pod(const std::string& ns, const std::string& name,
   local.slot = index;
   local.host_ifindex = 10 + index;
   for (const auto& address : addresses) pod.addresses.push_back(ip(address));
-  local.addresses = pod.addresses;
+  local.addresses = local.declared = pod.addresses;
   facts.pods.push_back(local);
   return store(snapshot.pods, std::move(pod));
 }
@@ -240,7 +240,7 @@ void RandomMesh::edit_pod() {
     local.netns_cookie = 100 + index;
     local.slot = index;
     local.host_ifindex = 10 + index;
-    local.addresses = pod.addresses;
+    local.addresses = local.declared = pod.addresses;
     pods.push_back(local);
   } else {
     enrolled->is_leaving = pick(4) == 0;

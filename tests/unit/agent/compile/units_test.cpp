@@ -215,6 +215,25 @@ TEST(CompileWorkload, ALocalPodWinsAnAddressOverARemoteOne) {
   EXPECT_EQ(count(plan, Reason::address_conflict), 1u);
 }
 
+// Found by review: a pod with NET_ADMIN gave itself another pod's address and got what all pods of
+// its node sent there, in the clear.
+TEST(CompileWorkload, AnAddressThatAPodGaveItselfStaysWithThePodThatDeclaresIt) {
+  Mesh mesh;
+  mesh.add_pod("evil", "aaa", "mallory", {"10.1.0.9"});
+  for (const char* taken : {"10.1.0.1", "10.2.0.1", "10.1.0.10"})
+    mesh.facts.pods.back().addresses.push_back(ip(taken));
+  mesh.add_pod("shop", "pay-1", "pay", {"10.1.0.1"});
+  mesh.add_remote_pod("node-b", "shop", "web", "web", "10.2.0.1", model::PodState::kReady);
+  const Plan plan = compile(mesh.snapshot, mesh.facts);
+  const auto owner = [&](const char* address) {
+    return value_of<ks_address>(plan.rows.at({MapId::kAddress, bytes_of(ip(address).raw())}));
+  };
+  EXPECT_EQ(owner("10.1.0.1").pod, mesh.facts.pods.back().netns_cookie);
+  EXPECT_EQ(owner("10.2.0.1").flags, uint32_t{KS_ADDRESS_REMOTE | KS_ADDRESS_READY});
+  EXPECT_EQ(owner("10.1.0.10").pod, mesh.facts.pods.front().netns_cookie);  // nobody else's
+  EXPECT_EQ(count(plan, Reason::address_conflict), 2u);
+}
+
 TEST(CompileWorkload, AHostNetworkPodOfAMeshedNamespaceIsMentioned) {
   Mesh mesh;
   auto& pod = mesh.add_pod("shop", "agent", "agent", {"10.0.0.1"});
