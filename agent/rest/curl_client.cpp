@@ -68,7 +68,6 @@ std::unique_ptr<Call> CurlClient::begin(Result<std::unique_ptr<Transfer>> transf
     return std::make_unique<CurlCall>(*this, id);
   }
   if (std::exchange(is_distrusted_, false)) (*transfer)->use_new_connection();
-  if (trusted_from_) (*transfer)->use_no_connection_from_before(*trusted_from_);
   const CURLMcode added = curl_multi_add_handle(multi_, (*transfer)->handle());
   KS_ASSERT(added == CURLM_OK);
   transfers_[id] = std::move(*transfer);
@@ -124,7 +123,6 @@ void CurlClient::act(curl_socket_t socket, int ready) {
 }
 
 void CurlClient::collect_ended() {
-  bool is_new_answered = false;
   int left = 0;
   while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
     if (message->msg != CURLMSG_DONE) continue;
@@ -133,12 +131,8 @@ void CurlClient::collect_ended() {
     char* owner = nullptr;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
     curl_multi_remove_handle(multi_, easy);
-    Transfer& transfer = *reinterpret_cast<Transfer*>(owner);
-    transfer.end(code);
-    if (code == CURLE_OPERATION_TIMEDOUT) doubt(transfer.began());
-    is_new_answered = is_new_answered || (code == CURLE_OK && transfer.has_new_connection());
+    reinterpret_cast<Transfer*>(owner)->end(code);
   }
-  if (is_new_answered) leave_silent();
 }
 
 // A callback may begin and cancel calls, so each step looks up what there is.
@@ -170,30 +164,9 @@ void CurlClient::check_idle() {
     if (!transfer->is_idle_too_long()) continue;
     curl_multi_remove_handle(multi_, transfer->handle());
     transfer->end(transfer->idle_error());
-    doubt(transfer->last_byte());
+    is_distrusted_ = true;
   }
   deliver();
-}
-
-void CurlClient::doubt(MonotonicTime since) {
-  is_distrusted_ = true;
-  if (!silent_since_) silent_since_ = since;
-}
-
-// A server that is merely slow is heard on the old connection as well.
-void CurlClient::leave_silent() {
-  if (!silent_since_) return;
-  const MonotonicTime since = *std::exchange(silent_since_, std::nullopt);
-  const auto is_heard = [since](const auto& each) {
-    return !each.second->has_new_connection() && each.second->is_heard_since(since);
-  };
-  if (std::any_of(transfers_.begin(), transfers_.end(), is_heard)) return;
-  trusted_from_ = since;
-  for (const auto& [id, transfer] : transfers_) {
-    if (transfer->has_new_connection() || transfer->is_over()) continue;
-    curl_multi_remove_handle(multi_, transfer->handle());
-    transfer->end(transfer->silent_error());
-  }
 }
 
 }  // namespace keelson::rest

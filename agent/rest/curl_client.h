@@ -2,9 +2,7 @@
 // connection where the server offers it, else HTTP/1.1. Nothing is handed out while libcurl is on
 // the stack; what arrived is delivered when it has returned, before the loop reads more, so that a
 // slow receiver is felt by the server as TCP's back-pressure. A server that vanishes is noticed by
-// TCP keepalive, a silent stream by its idle limit, a call by its own. The next call then takes a
-// new connection; if that is answered while nothing came on the old one, the old one is left with
-// all that hangs on it: a proxy in between may keep up a connection whose server is gone.
+// TCP keepalive, a silent stream by its idle limit (and the next call then takes a new connection).
 // Loop's thread; must outlive its Calls.
 #pragma once
 
@@ -14,7 +12,6 @@
 #include <deque>
 #include <map>
 #include <memory>
-#include <optional>
 
 #include "base/clock.h"
 #include "io/event_loop.h"
@@ -46,8 +43,6 @@ class CurlClient final : public Client {
   void collect_ended();
   void deliver();
   void check_idle();
-  void doubt(MonotonicTime since);
-  void leave_silent();
   void watch(curl_socket_t socket, int wanted);
 
   static int socket_wanted(CURL*, curl_socket_t socket, int wanted, void* self, void*);
@@ -62,9 +57,7 @@ class CurlClient final : public Client {
   std::map<Id, std::function<void()>> refused_;  // calls that could not begin
   Id next_id_ = 1;
   bool is_delivering_ = false;
-  bool is_distrusted_ = false;                 // the next call takes a new connection
-  std::optional<MonotonicTime> silent_since_;  // perhaps: what is older may hang
-  std::optional<MonotonicTime> trusted_from_;  // older connections are used by nothing new
+  bool is_distrusted_ = false;  // the connection: a stream on it went silent
   io::Timer curl_timer_, idle_timer_, refused_timer_;
 };
 

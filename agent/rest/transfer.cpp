@@ -75,8 +75,7 @@ Transfer::Transfer(const Clock& clock, StreamHandler handler, bool is_stream)
       easy_(curl_easy_init()),
       handler_(std::make_shared<const StreamHandler>(std::move(handler))),
       is_stream_(is_stream),
-      began_(clock.now()),
-      last_byte_(began_) {
+      last_byte_(clock.now()) {
   KS_ASSERT(easy_ != nullptr);
 }
 
@@ -190,13 +189,7 @@ int Transfer::socket_made(void*, curl_socket_t socket, curlsocktype) {
 }
 
 void Transfer::use_new_connection() noexcept {
-  has_new_connection_ = true;
   curl_easy_setopt(easy_, CURLOPT_FRESH_CONNECT, 1L);
-}
-
-void Transfer::use_no_connection_from_before(MonotonicTime time) noexcept {
-  const auto age = std::chrono::duration_cast<std::chrono::seconds>(clock_.now() - time);
-  curl_easy_setopt(easy_, CURLOPT_MAXLIFETIME_CONN, std::max<long>(age.count(), 1));
 }
 
 size_t Transfer::header_arrived(char* data, size_t size, size_t count, void* self) {
@@ -254,15 +247,6 @@ bool Transfer::is_idle_too_long() const noexcept {
 Error Transfer::idle_error() const {
   return {Reason::server_silent, ErrorSource::kUpstream, true, 0,
           what_ + ": no byte for " + std::to_string(idle_limit_.count() / 1000) + " s"};
-}
-
-bool Transfer::is_heard_since(MonotonicTime time) const noexcept {
-  return last_byte_ > std::max(time, began_);
-}
-
-Error Transfer::silent_error() const {
-  return {Reason::server_silent, ErrorSource::kUpstream, true, 0,
-          what_ + ": nothing came while another connection was answered"};
 }
 
 void Transfer::end(Error error) {

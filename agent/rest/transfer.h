@@ -31,19 +31,11 @@ class Transfer {
 
   CURL* handle() const noexcept { return easy_; }
   void use_new_connection() noexcept;
-  bool has_new_connection() const noexcept { return has_new_connection_; }
-  void use_no_connection_from_before(MonotonicTime time) noexcept;
   // libcurl is done with it, or it is given up.
   void end(CURLcode code);
   void end(Error error);
   bool is_idle_too_long() const noexcept;
   Error idle_error() const;
-  // Something came after that.
-  bool is_heard_since(MonotonicTime time) const noexcept;
-  bool is_over() const noexcept { return end_.has_value(); }
-  Error silent_error() const;
-  MonotonicTime began() const noexcept { return began_; }
-  MonotonicTime last_byte() const noexcept { return last_byte_; }
 
   // Delivers what waits, one callback a call; false: nothing waits. The last one is on_end.
   bool has_news() const noexcept { return is_open_news_ || !lines_.empty() || end_; }
@@ -76,9 +68,7 @@ class Transfer {
   std::string request_body_;
   size_t bytes_max_ = 0;
   std::chrono::milliseconds idle_limit_{0};  // 0: none
-  const MonotonicTime began_;
   MonotonicTime last_byte_;
-  bool has_new_connection_ = false;
   char curl_error_[CURL_ERROR_SIZE] = {};
   bool is_too_large_ = false;
   bool is_success_ = false;  // status 2xx

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <thread>
 
 #include "support/fake_clock.h"
 #include "support/https_server.h"
@@ -261,67 +260,6 @@ TEST_F(CurlClientTest, AStreamThatGoesSilentEndsAndTheNextCallTakesANewConnectio
   EXPECT_EQ(reason_of(*stream.end), Reason::server_silent);
   EXPECT_EQ(get("/ok")->body, "ok");
   EXPECT_EQ(https_->connections(), 2u);
-}
-
-// A proxy in between that answers TCP for a server that is gone: the call that found out takes the
-// streams along.
-TEST_F(CurlClientTest, WhatIsSilentWhileANewConnectionIsAnsweredIsLeft) {
-  serve([](const HttpsServer::Request& request, HttpsServer::Writer& out) {
-    if (request.target() == "/ok") {
-      out.answer(200, "ok");
-      return true;
-    }
-    if (request.target() == "/watch") {
-      out.begin_chunked();
-      out.chunk("one\n");
-    }
-    out.wait_for_end();
-    return false;
-  });
-  connect();
-  Stream stream;
-  StreamRequest watch;
-  watch.target = "/watch";
-  stream.call = client_->open_stream(watch, stream.handler());
-  run_until([&] { return !stream.lines.empty(); });
-  Request lost;
-  lost.target = "/lost";
-  lost.time_limit = std::chrono::milliseconds(50);
-  EXPECT_EQ(reason_of(ask(lost)), Reason::server_silent);
-  EXPECT_FALSE(stream.end) << "the server may just be slow";
-  EXPECT_EQ(get("/ok")->body, "ok");
-  run_until([&] { return stream.end.has_value(); });
-  EXPECT_EQ(reason_of(*stream.end), Reason::server_silent);
-}
-
-TEST_F(CurlClientTest, AServerThatIsMerelySlowKeepsItsStreams) {
-  std::atomic<bool> is_lost = false;
-  serve([&is_lost](const HttpsServer::Request& request, HttpsServer::Writer& out) {
-    if (request.target() == "/ok") {
-      out.answer(200, "ok");
-      return true;
-    }
-    if (request.target() == "/watch") {
-      out.begin_chunked();
-      while (!is_lost && out.chunk("on\n")) std::this_thread::yield();
-      out.chunk("end\n");
-    }
-    out.wait_for_end();
-    return false;
-  });
-  connect();
-  Stream stream;
-  StreamRequest watch;
-  watch.target = "/watch";
-  stream.call = client_->open_stream(watch, stream.handler());
-  Request lost;
-  lost.target = "/lost";
-  lost.time_limit = std::chrono::milliseconds(50);
-  EXPECT_EQ(reason_of(ask(lost)), Reason::server_silent);
-  EXPECT_EQ(get("/ok")->body, "ok");
-  is_lost = true;
-  run_until([&] { return stream.end || (!stream.lines.empty() && stream.lines.back() == "end"); });
-  EXPECT_FALSE(stream.end);
 }
 
 TEST_F(CurlClientTest, ACancelledCallIsNeverHeardOf) {
