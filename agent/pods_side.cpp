@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "cni/node_file.h"
 #include "pods/runtime/cri_source.h"
 #include "pods/runtime/proc_source.h"
@@ -10,6 +12,8 @@ namespace keelson {
 namespace {
 
 constexpr std::chrono::milliseconds kListAgain{1000};
+// Some sandboxes' paths are missing: their shims were slow, or hang.
+constexpr std::chrono::milliseconds kUntoldAgain{5000};
 constexpr size_t kCniBodyBytesMax = 256u << 10;  // the list of a GC: 100 bytes a pod
 constexpr size_t kCniConnectionsMax = 1024;      // a node that boots starts all its pods at once
 constexpr std::string_view kPluginName = "keelson-cni";
@@ -143,6 +147,11 @@ void PodsSide::on_listed(pods::Sandboxes::Moment began, Result<std::vector<pods:
     return;
   }
   list_error_.reset();
+  // Of all of them: this runtime never tells.
+  const auto untold = std::count_if(listed->begin(), listed->end(), [](const pods::Sandbox& each) {
+    return each.netns_path.empty();
+  });
+  if (untold != 0 && static_cast<size_t>(untold) != listed->size()) list_again_.start(kUntoldAgain);
   const bool is_first = !is_listed_;
   is_listed_ = true;
   if (parts_.sandboxes.merge(*listed, began) || is_first) on_change();

@@ -20,23 +20,16 @@ bool has_pod_row(const compile::Rows& rows, uint64_t netns_cookie) {
   return rows.contains({compile::MapId::kPod, compile::bytes_of(netns_cookie)});
 }
 
-model::ObjectKey key_of(const pods::WantedPod& pod) {
-  const size_t slash = pod.name.find('/');
-  return {model::Kind::kPod, pod.name.substr(0, slash), pod.name.substr(slash + 1)};
-}
-
 }  // namespace
 
 Reconciler::Reconciler(Parts parts, compile::NodeFacts facts)
     : parts_(parts),
       facts_(std::move(facts)),
-      given_(std::make_shared<const model::Snapshot>()),
-      snapshot_(given_),
+      snapshot_(std::make_shared<const model::Snapshot>()),
       plan_(std::make_shared<const compile::Plan>()) {}
 
 void Reconciler::reconcile(std::shared_ptr<const model::Snapshot> snapshot) {
-  given_ = std::move(snapshot);
-  snapshot_ = with_running_pods();
+  snapshot_ = std::move(snapshot);
   if (!error_) logged_error_.clear();
   error_.reset();
   PodSelection selection = select_pods(*snapshot_, facts_.node_name, parts_.sandboxes);
@@ -56,26 +49,6 @@ void Reconciler::reconcile(std::shared_ptr<const model::Snapshot> snapshot) {
   write_node_state();  // pods that are gone are withdrawn before their rows go
   apply_until_settled();
   write_node_state();  // ready and leaving pods are announced after their rows are there
-}
-
-// A pod's object may go, or its phase end, before its processes do (deleted by force, or by the pod
-// garbage collector): until its sandbox ends the pod stays as it was. One whose name is another
-// pod's already does not.
-std::shared_ptr<const model::Snapshot> Reconciler::with_running_pods() const {
-  std::shared_ptr<model::Snapshot> with;
-  for (const pods::WantedPod& was : wanted_) {
-    const model::ObjectKey key = key_of(was);
-    const auto now = given_->pods.find(key);
-    if (now != given_->pods.end() && (now->second->meta.uid != was.uid || !now->second->terminal))
-      continue;
-    const auto last = snapshot_->pods.find(key);
-    if (last == snapshot_->pods.end() || last->second->meta.uid != was.uid) continue;
-    const pods::Sandbox* sandbox = parts_.sandboxes.of_pod(runtime_uid(*last->second));
-    if (sandbox == nullptr || sandbox->netns_path != was.netns_path) continue;
-    if (with == nullptr) with = std::make_shared<model::Snapshot>(*given_);
-    with->pods.insert_or_assign(key, last->second);
-  }
-  return with != nullptr ? with : given_;
 }
 
 // A pod that is not selected any more but still there serves for a while as `leaving`.

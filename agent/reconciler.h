@@ -42,9 +42,8 @@ class Reconciler {
 
   void reconcile(std::shared_ptr<const model::Snapshot> snapshot);
   // With the last snapshot: after a retry, a self-check, an acknowledgement.
-  void reconcile() { reconcile(given_); }
+  void reconcile() { reconcile(snapshot_); }
 
-  // As given, and with the objects of pods that are gone but run still.
   const std::shared_ptr<const model::Snapshot>& snapshot() const noexcept { return snapshot_; }
   const std::shared_ptr<const compile::Plan>& plan() const noexcept { return plan_; }
   const compile::NodeFacts& facts() const noexcept { return facts_; }
@@ -74,7 +73,6 @@ class Reconciler {
     std::optional<MonotonicTime> until;  // nothing: its rows are still there
   };
 
-  std::shared_ptr<const model::Snapshot> with_running_pods() const;
   void select(std::vector<pods::WantedPod> wanted);
   void announce(Leaving& leaving);
   void apply_until_settled();
@@ -88,7 +86,7 @@ class Reconciler {
   Parts parts_;
   compile::NodeFacts facts_;
   compile::Compiler compiler_;
-  std::shared_ptr<const model::Snapshot> given_, snapshot_;
+  std::shared_ptr<const model::Snapshot> snapshot_;
   std::shared_ptr<const compile::Plan> plan_;
   std::vector<pods::WantedPod> wanted_;         // of the last run
   std::vector<pods::WantedPod> selected_;       // wanted and leaving

@@ -318,44 +318,6 @@ TEST_F(ReconcilerTest, AFailedWriteIsSaidAndTriedAgain) {
   EXPECT_EQ(reconciler_->state_of("u1"), model::PodState::kReady);
 }
 
-// Found by review: its processes served on without policy, and called in the clear.
-TEST_F(ReconcilerTest, APodThatRunsOutlivesItsObjectAndItsPhase) {
-  const auto finished = [] {
-    auto made = std::make_shared<model::Snapshot>(*snapshot(true));
-    auto changed = std::make_shared<model::Pod>(*made->pods.begin()->second);
-    changed->terminal = true;
-    made->pods[changed->meta.key] = changed;
-    return made;
-  }();
-  for (const auto& after :
-       {snapshot(true, false), std::shared_ptr<const model::Snapshot>(finished)}) {
-    sandboxes_.attach({"s1", "u1", "/ns/web", {IpAddress::parse("10.0.0.1").value()}});
-    reconciler_->reconcile(snapshot(true));
-    reconciler_->reconcile(after);
-    reconciler_->reconcile();
-    EXPECT_TRUE(has_pod_row());
-    EXPECT_EQ(reconciler_->state_of("u1"), model::PodState::kReady);
-    EXPECT_NE(node_state().find("state: ready"), std::string::npos) << node_state();
-    sandboxes_.detach("s1", "u1");
-    reconciler_->reconcile();
-    EXPECT_FALSE(has_pod_row());
-    EXPECT_FALSE(enrolment_->has("u1"));
-  }
-}
-
-// The name belongs to the new one, which must be enrolled under it.
-TEST_F(ReconcilerTest, APodOfTheSameNameReplacesOneThatStillRuns) {
-  sandboxes_.attach({"s1", "u1", "/ns/web", {IpAddress::parse("10.0.0.1").value()}});
-  reconciler_->reconcile(snapshot(true));
-  auto replaced = std::make_shared<model::Snapshot>(*snapshot(true));
-  auto successor = std::make_shared<model::Pod>(*replaced->pods.begin()->second);
-  successor->meta.uid = "u2";
-  successor->netns_path.clear();
-  replaced->pods[successor->meta.key] = successor;
-  reconciler_->reconcile(replaced);
-  EXPECT_FALSE(enrolment_->has("u1"));
-}
-
 // A pod has its declared addresses by the object or the runtime; others are its own doing.
 TEST_F(ReconcilerTest, WhatAPodDeclaresIsTold) {
   hold_.netns["/ns/web"].addresses.push_back("10.0.0.9");
