@@ -251,13 +251,15 @@ void Reflector::forget_unseen() {
 void Reflector::on_refused(const kube::ApiError& refusal) {
   const Reason reason = refusal.error.reason;
   const bool was_away = std::exchange(is_away_, false);
+  // It answers again, whatever it says (429 while its storage starts, then 410): how long it was
+  // away is no reason to let the next call wait.
+  if (was_away) backoff_.reset();
   if (reason == Reason::api_kind_missing && resource_.is_optional) return on_missing();
   if (reason == Reason::api_forbidden && resource_.is_dispensable &&
       ++times_forbidden_ >= kForbiddenBelieved)
     do_without();
   if (reason == Reason::api_version_expired) {
     resource_version_.clear();
-    if (was_away) backoff_.reset();  // of an outage that lasted: no reason to let the list wait
     // A list that cannot be finished in time is asked for in one piece.
     if (phase_ == Phase::kListing && ++lists_expired_ >= 2) limit_ = 0;
   } else if (phase_ == Phase::kWatching && reason == Reason::api_refused) {

@@ -209,6 +209,22 @@ TEST_F(ReflectorTest, AfterAnOutageAVersionThatIsGoneIsListedAtOnceAndOnlyTheFir
   EXPECT_EQ(backs_, 1u);
 }
 
+// CI, 2026-11-29: the storage of one kind was still starting when the server was back; its 429
+// waited as long as the outage had taught, the list after it as long again: over a minute.
+TEST_F(ReflectorTest, AfterAnOutageAServerThatIsNotReadyYetIsAskedAgainSoon) {
+  start_watching();
+  for (int i = 0; i < 8; ++i) {
+    rest_.fail("services");
+    advance_to_wake();
+  }
+  rest_.answer("services", 429, "", seconds(1));
+  EXPECT_EQ(*reflector_->next_wake() - clock_.now(), milliseconds(1500));
+  advance_to_wake();
+  rest_.open("resourceVersion=10");
+  rest_.line("services", event("ERROR", kExpired));
+  EXPECT_EQ(*reflector_->next_wake() - clock_.now(), milliseconds(1600));
+}
+
 TEST_F(ReflectorTest, OnlyWhatWaitsBecauseNobodyAnsweredHurries) {
   Reflector& reflector = start_watching();
   rest_.answer("services", 429, "", seconds(30));
