@@ -16,7 +16,7 @@ pods::WantedPod wanted_pod(const model::ObjectKey& key, const model::Pod& pod,
                            const pods::Sandbox* sandbox) {
   pods::WantedPod wanted{pod.meta.uid, key.ns + "/" + key.name, pod.netns_path, pod.addresses};
   if (sandbox == nullptr) return wanted;
-  wanted.netns_path = sandbox->netns_path;
+  if (!sandbox->netns_path.empty()) wanted.netns_path = sandbox->netns_path;
   // After a restart of the sandbox the object still has the old ones for a while.
   if (!sandbox->addresses.empty()) wanted.addresses = sandbox->addresses;
   return wanted;
@@ -45,7 +45,7 @@ PodSelection select_pods(const model::Snapshot& snapshot, const std::string& nod
     pods::WantedPod wanted = wanted_pod(key, *pod, sandbox);
     if (pod->host_network) {
       refuse(Reason::host_network, "spec.hostNetwork is true: the pod shares the node's namespace");
-    } else if (sandbox != nullptr && sandbox->netns_path.empty()) {
+    } else if (sandbox != nullptr && wanted.netns_path.empty()) {
       selection.wanted.push_back(std::move(wanted));  // it may be in the mesh: then it stays
     } else if (wanted.netns_path.empty()) {
       refuse(Reason::netns_invalid,

@@ -55,6 +55,8 @@ TEST_F(SelectPods, LeavesOtherNodesFinishedAndOptedOutPodsAlone) {
 // What an earlier agent enrolled would end if it were not wanted.
 TEST_F(SelectPods, APodWhoseSandboxTellsNoNamespaceIsWantedAllTheSame) {
   sandboxes_.merge({{"s1", "u1", "", {}}}, sandboxes_.now());
+  EXPECT_EQ(select().wanted.at(0).netns_path, pod_.netns_path) << "where the object knows it";
+  pod_.netns_path.clear();
   pod_.addresses.clear();
   const PodSelection selection = select();
   ASSERT_EQ(selection.wanted.size(), 1u);
