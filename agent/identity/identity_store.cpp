@@ -10,6 +10,9 @@ namespace {
 
 using std::chrono::duration_cast;
 
+// A CA reads its root every 30 s.
+constexpr std::chrono::seconds kUntrustedRetry{30};
+
 template <class Duration>
 Duration scaled(Duration duration, double factor) {
   return Duration(
@@ -176,6 +179,10 @@ void IdentityStore::hold(Entry& entry, tls::KeyMaterial material) {
   entry.renew_at = material.not_before + scaled(life, std::max(fraction, 0.0));
   // A CA that hands out nearly expired certificates must not be asked in a tight loop.
   entry.renew_at = std::max(entry.renew_at, seams_.clock.wall_now() + times_.first_backoff);
+  // Signed before the root was replaced: by a CA that has not read the new one yet, or kept by
+  // hold.
+  if (!trust_.empty() && !is_trusted(material, trust_))
+    entry.renew_at = seams_.clock.wall_now() + kUntrustedRetry;
   if (!trust_.empty()) material.trust = trust_;
   entry.material = std::move(material);
   entry.state = State::kHolding;
