@@ -147,7 +147,7 @@ void PodsSide::on_listed(pods::Sandboxes::Moment began, Result<std::vector<pods:
     return;
   }
   list_error_.reset();
-  // Of all of them: this runtime never tells.
+  // Where every path is missing the runtime never tells one, and asking soon would not help.
   const auto untold = std::count_if(listed->begin(), listed->end(), [](const pods::Sandbox& each) {
     return each.netns_path.empty();
   });

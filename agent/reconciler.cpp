@@ -40,7 +40,8 @@ void Reconciler::reconcile(std::shared_ptr<const model::Snapshot> snapshot) {
   // Applying now would take pods out of the mesh that are in it and could not be asked about.
   if (!parts_.enrolment.is_ready_to_apply()) {
     note_error({Reason::hold_unreachable, ErrorSource::kInternal, true, 0,
-                "pods of an earlier agent are in the kernel and keelson-hold does not answer"});
+                "pods of an earlier agent are in the kernel, and keelson-hold or the container "
+                "runtime has not told yet which"});
     return;
   }
   // Also what an earlier agent enrolled serves already: to announce it as joining, if only until
@@ -126,18 +127,20 @@ bool Reconciler::has_identity(const std::string& uid) const {
   return pod != snapshot_->pods.end() && parts_.has_identity(*pod->second);
 }
 
-std::vector<IpAddress> Reconciler::declared_addresses(const std::string& uid) const {
-  const auto found = std::find_if(selected_.begin(), selected_.end(),
-                                  [&](const auto& pod) { return pod.uid == uid; });
-  return found == selected_.end() ? std::vector<IpAddress>{} : found->addresses;
+void Reconciler::note_declared(std::vector<compile::LocalPod>& pods) const {
+  std::map<std::string_view, const pods::WantedPod*> by_uid;
+  for (const pods::WantedPod& pod : selected_) by_uid[pod.uid] = &pod;
+  for (compile::LocalPod& pod : pods)
+    if (const auto found = by_uid.find(pod.uid); found != by_uid.end())
+      pod.declared = found->second->addresses;
 }
 
 bool Reconciler::apply() {
   facts_.pods = parts_.enrolment.pods();
   for (compile::LocalPod& pod : facts_.pods) pod.is_leaving = leaving_.contains(pod.uid);
   facts_.open_pods = parts_.enrolment.open_pods();
-  for (auto* pods : {&facts_.pods, &facts_.open_pods})
-    for (compile::LocalPod& pod : *pods) pod.declared = declared_addresses(pod.uid);
+  note_declared(facts_.pods);
+  note_declared(facts_.open_pods);
   plan_ = std::make_shared<const compile::Plan>(compiler_.compile(*snapshot_, facts_));
   parts_.on_compiled(*plan_);
   const auto applied = parts_.rollout.apply(plan_);

@@ -78,7 +78,7 @@ class Reconciler {
   void apply_until_settled();
   bool apply();
   bool has_identity(const std::string& uid) const;
-  std::vector<IpAddress> declared_addresses(const std::string& uid) const;
+  void note_declared(std::vector<compile::LocalPod>& pods) const;
   bool lingers(const std::string& uid);
   void write_node_state();
   void note_error(Error error);

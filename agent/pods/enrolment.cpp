@@ -165,11 +165,7 @@ void Enrolment::find_orphans(const std::vector<WantedPod>& wanted) {
   const std::vector<uint64_t> cookies = slots_.cookies();
   const bool has_unclaimed = std::ranges::any_of(
       cookies, [&known](const uint64_t cookie) { return !known.contains(cookie); });
-  const bool may_be_claimed = std::ranges::any_of(failed_, [&](const auto& each) {
-    const auto& [uid, failed] = each;
-    return !enrolled_.contains(uid) && !listed_uids.contains(uid) && may_own_rows(failed);
-  });
-  if (has_unclaimed && may_be_claimed) return;
+  if (has_unclaimed && may_rows_be_of_a_failed(listed_uids)) return;
   for (const uint64_t cookie : cookies) {
     if (known.contains(cookie)) continue;
     const auto place = slots_.find(cookie);
@@ -197,6 +193,13 @@ void Enrolment::keep(const WantedPod& wanted, const link::HoldPod& seen,
   pod.attached = true;
   slots_.set(pod.facts.netns_cookie, pod.facts.grace_until_ns, pod.facts.host_ifindex);
   enrolled_.insert_or_assign(wanted.uid, std::move(pod));
+}
+
+bool Enrolment::may_rows_be_of_a_failed(const std::set<std::string_view>& listed) const {
+  return std::ranges::any_of(failed_, [&](const auto& each) {
+    const auto& [uid, failed] = each;
+    return !enrolled_.contains(uid) && !listed.contains(uid) && may_own_rows(failed);
+  });
 }
 
 // Hold does not list it, being new, and could not look into its namespace: its cookie is not known.

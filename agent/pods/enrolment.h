@@ -115,6 +115,8 @@ class Enrolment {
   Result<void> meet_hold();
   void find_orphans(const std::vector<WantedPod>& wanted);
   void keep(const WantedPod& wanted, const link::HoldPod& seen, const Slots::Place& place);
+  // `listed`: the uids that hold told.
+  bool may_rows_be_of_a_failed(const std::set<std::string_view>& listed) const;
   bool may_own_rows(const Failed& failed) const;
   bool try_enrol_all(const std::vector<WantedPod>& wanted);  // true: at least one is enrolled
   bool try_enrol(const WantedPod& wanted);                   // true: enrolled

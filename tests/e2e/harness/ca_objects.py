@@ -3,10 +3,10 @@
 The nodes have no machine. They lack the label by which DaemonSets choose nodes, so nothing is put on them but the pods
 made here, which stay as they are put: pending, finished or ending.
 """
+import datetime
 import pathlib
 import ssl
 import tempfile
-import time
 
 from harness import apps
 from harness.command import run
@@ -18,7 +18,6 @@ AGENT, AUDIENCE = "keelson-agent", "keelson-ca"
 GONE = "agent-that-is-gone"
 # Service accounts with a pod on each asking node, and what is special about that pod.
 ON_EACH = {"live": {}, "host": {"hostNetwork": True}, "done": {}, "ended": {}, "deleted": {}}
-ENDED_SECONDS = 3  # more than its grace period
 
 
 def pod_of(account, node):
@@ -53,7 +52,15 @@ def populate(scenario):
     remove_pods(scenario, scenario.namespace, (pod_of("deleted", node) for node in ASKING))
     kubectl("-n", scenario.namespace, "delete", "pod", "--grace-period=1", "--wait=false",
             *(pod_of("ended", node) for node in ASKING))
-    time.sleep(ENDED_SECONDS)
+    scenario.eventually("the grace periods of ended pods are over", lambda: have_ended(scenario))
+
+
+def have_ended(scenario):
+    """Whether the end that each deletion announced has come; the nodes share this machine's clock."""
+    pods = scenario.kubectl.json("-n", scenario.namespace, "get", "pods")["items"]
+    ends = [pod["metadata"]["deletionTimestamp"] for pod in pods if "deletionTimestamp" in pod["metadata"]]
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return len(ends) == len(ASKING) and max(ends) < now, (ends, now)
 
 
 def depopulate(scenario):

@@ -128,41 +128,44 @@ TEST(RootKeeper, ALostRootIsNotReplacedSilently) {
   EXPECT_NE(fresh.usable(), nullptr);
 }
 
-// A Secret restored from a backup of another root.
-TEST(RootKeeper, ARootThatTheBundleDoesNotHaveIsNotTaken) {
+// Two installations, each with a root and a bundle of its own.
+struct TwoRoots {
+  TwoRoots() {
+    keeper.run();
+    elsewhere.run();
+    bundle = store.bundle;
+  }
   test::FakeClock clock;
   test::FakeRoots store, other;
-  RootKeeper keeper({}, store, clock), elsewhere({}, other, clock);
-  keeper.run();
-  elsewhere.run();
-  const std::string bundle = store.bundle;
-  std::swap(store.files, other.files);
-  ++store.version;
-  RootKeeper fresh({}, store, clock);
-  for (RootKeeper* each : {&keeper, &fresh}) {
+  RootKeeper keeper{{}, store, clock}, elsewhere{{}, other, clock};
+  std::string bundle;
+};
+
+// A Secret restored from a backup of another root.
+TEST(RootKeeper, ARootThatTheBundleDoesNotHaveIsNotTaken) {
+  TwoRoots two;
+  std::swap(two.store.files, two.other.files);
+  ++two.store.version;
+  RootKeeper fresh({}, two.store, two.clock);
+  for (RootKeeper* each : {&two.keeper, &fresh}) {
     each->run();
     ASSERT_TRUE(each->last_error());
     EXPECT_EQ(each->last_error()->reason, Reason::authority_state_invalid);
-    EXPECT_EQ(store.bundle, bundle);
+    EXPECT_EQ(two.store.bundle, two.bundle);
   }
   EXPECT_EQ(fresh.usable(), nullptr);
-  store.bundle.clear();  // the operator decides
+  two.store.bundle.clear();  // the operator decides
   fresh.run();
-  EXPECT_EQ(store.bundle, elsewhere.usable()->bundle_pem());
+  EXPECT_EQ(two.store.bundle, two.elsewhere.usable()->bundle_pem());
 }
 
 TEST(RootKeeper, ABundleThatSomebodyEditedIsPublishedAgain) {
-  test::FakeClock clock;
-  test::FakeRoots store, other;
-  RootKeeper keeper({}, store, clock), elsewhere({}, other, clock);
-  keeper.run();
-  elsewhere.run();
-  const std::string bundle = store.bundle;
-  for (const std::string& edited : {other.bundle, std::string("garbage")}) {
-    store.bundle = edited;
-    ++store.version;
-    keeper.run();
-    EXPECT_EQ(store.bundle, bundle);
+  TwoRoots two;
+  for (const std::string& edited : {two.other.bundle, std::string("garbage")}) {
+    two.store.bundle = edited;
+    ++two.store.version;
+    two.keeper.run();
+    EXPECT_EQ(two.store.bundle, two.bundle);
   }
 }
 
