@@ -8,6 +8,7 @@ raising, most often through `expect` or `eventually`; it skips by raising Skip w
 import importlib
 import pathlib
 
+from harness import not_ready
 from harness.trouble import Trouble
 
 # Without Keelson, its images and chart by themselves, its installation, with it, its end.
@@ -64,14 +65,15 @@ class Scenario:
 
     def ready(self, *pods, seconds_max=60, namespace=None):
         """Waits until every named object ("pod/a", "deployment/b", "daemonset/c") is ready."""
+        where = ["-n", namespace or self.namespace]
         for pod in pods:
-            kind, _, name = pod.partition("/")
-            if kind == "pod":
-                self.kubectl("-n", namespace or self.namespace, "wait", "--for=condition=Ready", pod,
-                             f"--timeout={seconds_max}s", seconds_max=seconds_max + 5)
-            else:
-                self.kubectl("-n", namespace or self.namespace, "rollout", "status", f"{kind}/{name}",
-                             f"--timeout={seconds_max}s", seconds_max=seconds_max + 5)
+            wait = ["wait", "--for=condition=Ready"] if pod.startswith("pod/") else ["rollout", "status"]
+            code, out, err = self.kubectl.attempt(*where, *wait, pod, f"--timeout={seconds_max}s",
+                                                  seconds_max=seconds_max + 5)
+            if code != 0:
+                lists = [self.kubectl.json(*where, "get", kind)["items"] for kind in ("pods", "events")]
+                said = " ".join([*out.splitlines()[-1:], err.strip()])
+                raise Trouble(f"{pod} is not ready: {said}: {not_ready.described(*lists)}")
 
     def api_served(self):
         """Waits until the API server is back, also by its Service.
