@@ -42,6 +42,11 @@ def configuration(layout, ca_address, ca_file):
     return json.dumps({"global": {"scrape_interval": f"{SCRAPE_SECONDS}s"}, "scrape_configs": [agents, authority]})
 
 
+def answered(url, inside=()):
+    """The JSON of a URL, asked by way of the command `inside`; Trouble when the answer is a refusal (503: starting)."""
+    return json.loads(run(*inside, "curl", "-sS", "-m", "5", "--fail", url))
+
+
 class Prometheus:
     def __init__(self, layout, ca_address, roots):
         self._inside = ["ip", "netns", "exec", layout.control_plane.netns]
@@ -65,12 +70,9 @@ class Prometheus:
                     process.terminate()
 
     def ask(self, query):
-        """The result vector: [{"metric": {...}, "value": [time, text]}]."""
+        """The result vector: [{"metric": {...}, "value": [time, text]}]; Trouble when it refuses or is starting."""
         if (code := self._process.poll()) is not None:
             raise ChildProcessError(f"prometheus ended with status {code}: is it installed? make e2e")
         url = f"{self._url}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
-        answer = json.loads(run(*self._inside, "curl", "-sS", "-m", "5", url))
-        if answer["status"] != "success":
-            return []
-        result = answer["data"]["result"]
-        return result if answer["data"]["resultType"] == "vector" else [{"value": result}]
+        data = answered(url, self._inside)["data"]
+        return data["result"] if data["resultType"] == "vector" else [{"value": data["result"]}]
