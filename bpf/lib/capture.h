@@ -172,9 +172,9 @@ static __always_inline void connect_from_proxy(const struct connect_dial* dial,
         return connect_go(plan, KS_REASON_deliver, KS_KIND_DELIVER, dial->netns);
       break;
     case KS_ROLE_DIAL_HBONE:
-      if (to_hbone &&
-          ((flags & KS_ADDRESS_LOCAL) || (flags & (KS_ADDRESS_REMOTE | KS_ADDRESS_READY)) ==
-                                             (KS_ADDRESS_REMOTE | KS_ADDRESS_READY)))
+      /* Also to a pod that its node lists as ready no more, or not yet: only TLS goes there, and the
+       * proxy may hear of it later than the kernel. */
+      if (to_hbone && (flags & (KS_ADDRESS_LOCAL | KS_ADDRESS_REMOTE)))
         return connect_go(plan, KS_REASON_hbone_dial, KS_KIND_NONE, 0);
       break;
     case KS_ROLE_DIAL_EGRESS:

@@ -231,6 +231,25 @@ TEST(Steps, ThePodsRowComesBeforeItsAddressAndGoesAfterIt) {
   EXPECT_EQ(order, (std::vector{MapId::kInterface, MapId::kAddress, MapId::kPod, MapId::kPod}));
 }
 
+// A proxy that knew first dialled the pod in the clear, which the kernel refused: role_violation.
+TEST(Steps, ThatAnotherNodesPodIsReadyNoMoreIsInTheKernelBeforeTheProxyHearsOfIt) {
+  const compile::RowKey row{MapId::kAddress, bytes_of(compile::ip("10.2.0.1").raw())};
+  const auto remote = [](uint32_t flags, uint64_t identity) {
+    return bytes_of(ks_address{0, identity, KS_ADDRESS_REMOTE | flags, 0});
+  };
+  const compile::Rows ready{{row, remote(KS_ADDRESS_READY, 7)}};
+  Steps steps = make_steps(ready, compile::Rows{{row, remote(0, 0)}});
+  ASSERT_EQ(steps.tighten.size(), 1u);
+  EXPECT_EQ(steps.tighten[0].value, remote(0, 7)) << "what is known of it goes later";
+  ASSERT_EQ(steps.steer.size(), 1u);
+  EXPECT_EQ(steps.steer[0].value, remote(0, 0));
+  EXPECT_TRUE(steps.needs_proxy);
+
+  steps = make_steps(ready, compile::Rows{{row, remote(0, 7)}});
+  EXPECT_EQ(steps.size(), 1u) << "written once";
+  EXPECT_TRUE(steps.needs_proxy);
+}
+
 TEST(Steps, AnL7FlagGoesOnWithSteerAndOffWithRelax) {
   Mesh mesh = shop();
   auto plan = plan_of(mesh);
