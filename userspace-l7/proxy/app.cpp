@@ -44,6 +44,9 @@ Result<std::unique_ptr<App>> App::start(const Options& options) {
   KS_ASSIGN(auto log, AccessLogFile::open(options.access_log, kAccessLogBytesMax));
   KS_ASSIGN(link::LiveGauge gauge, link::LiveGauge::make(options.workers));
   std::unique_ptr<App> app(new App(options, std::move(gauge)));
+  if (options.ready) {
+    KS_ASSIGN(app->ready_port_, ReadyPort::open(app->loop_, *options.ready));
+  }
   app->start_parts(std::move(log));
   return app;
 }
@@ -116,8 +119,10 @@ void App::apply(std::shared_ptr<const config::RuntimeConfig> config,
                   config_->generation(), finding.message());
   }
   const auto waiting = std::make_shared<size_t>(workers_.size());
-  const auto on_one = [waiting, on_taken = std::move(on_taken)] {
-    if (--*waiting == 0) on_taken();
+  const auto on_one = [this, waiting, on_taken = std::move(on_taken)] {
+    if (--*waiting > 0) return;
+    if (ready_port_) ready_port_->set_ready();
+    on_taken();
   };
   for (const auto& worker : workers_)
     if (!worker->apply(config_, [this, on_one] { post_here(on_one); }))

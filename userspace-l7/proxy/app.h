@@ -13,6 +13,7 @@
 #include "proxy/denial_log.h"
 #include "proxy/drain.h"
 #include "proxy/options.h"
+#include "proxy/ready_port.h"
 #include "proxy/worker.h"
 
 namespace keelson::proxy {
@@ -44,6 +45,7 @@ class App final : private Applier {
   io::EventLoop loop_;
   hbone::LoopAlarms alarms_;
   const link::LiveGauge gauge_;  // outlives the workers, who count in it
+  std::unique_ptr<ReadyPort> ready_port_;  // null: nobody asks
   std::unique_ptr<DenialLog> log_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<SocketSupply> supply_;

@@ -38,7 +38,7 @@ Result<User> parse_user(const std::string& text) {
 
 ParsedOptions parse_options(int argc, char** argv) {
   Options options;
-  std::string user;
+  std::string user, ready;
   unsigned drain_seconds = static_cast<unsigned>(options.drain.count());
   options.workers = std::clamp(std::thread::hardware_concurrency(), 1u, kWorkersDefault);
   CLI::App cli("keelson-l7: the proxy of this node's meshed pods", "keelson-l7");
@@ -54,6 +54,8 @@ ParsedOptions parse_options(int argc, char** argv) {
                "serve although the process holds capabilities (not in production)");
   cli.add_option("--drain-seconds", drain_seconds, "time for connections to end after SIGTERM")
       ->capture_default_str();
+  cli.add_option("--ready-address", ready,
+                 "ADDRESS:PORT that answers HTTP with 200 once a configuration is served [none]");
   cli.add_option("--access-log", options.access_log, "file of the access log [standard error]");
   cli.add_option("--log-level", options.log_level)
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
@@ -71,6 +73,14 @@ ParsedOptions parse_options(int argc, char** argv) {
       return {std::nullopt, kExitUsage};
     }
     options.user = *parsed;
+  }
+  if (!ready.empty()) {
+    const auto at = Endpoint::parse(ready);
+    if (!at) {
+      std::fprintf(stderr, "--ready-address: %s\n", at.error().message().c_str());
+      return {std::nullopt, kExitUsage};
+    }
+    options.ready = *at;
   }
   options.drain = std::chrono::seconds(drain_seconds);
   if (options.hold_socket.empty()) options.hold_socket = options.run_dir + "/hold.sock";

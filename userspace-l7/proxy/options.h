@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "base/ip_address.h"
 #include "base/result.h"
 
 namespace keelson::proxy {
@@ -25,6 +26,7 @@ struct Options {
   std::optional<User> user;
   bool allow_capabilities = false;
   std::chrono::seconds drain{25};
+  std::optional<Endpoint> ready;  // where ReadyPort answers
   std::string log_level = "info";
 };
 

@@ -75,6 +75,12 @@ inline constexpr std::chrono::milliseconds kSocketRetry{50};
 // Proxy: connections that wait for a socket of one stock. More: `socket_pool_empty`. As many as a
 // namespace may have: what was accepted waits its turn, hold makes thousands of sockets a second.
 inline constexpr size_t kSocketWaitersMax = kTenantConnectionsMax;
+// Proxy: connections to its ready port at once. More wait in the backlog.
+inline constexpr size_t kReadyAsksMax = 16;
+// Proxy: bytes of a request's head there. More: it is closed without an answer.
+inline constexpr size_t kReadyHeadBytesMax = 2048;
+// Proxy: for a request there, its answer and the end of its connection. Longer: it is closed.
+inline constexpr std::chrono::milliseconds kReadyAskTime{2000};
 // Proxy: time for a connect() to an application. Longer: `connect_timeout`.
 inline constexpr std::chrono::milliseconds kConnectTime{10000};
 // Proxy: an HTTP connection of a client between two requests. Longer: it is closed (`http_idle`).

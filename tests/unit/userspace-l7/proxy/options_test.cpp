@@ -29,6 +29,16 @@ TEST(ProxyOptions, WrongUsageExitsWithTwo) {
   EXPECT_EQ(parse({"--no-such-thing"}).exit_code, 2);
 }
 
+TEST(ProxyOptions, TheReadyAddressIsOfEitherFamilyAndOff) {
+  EXPECT_FALSE(parse({}).options->ready);
+  EXPECT_EQ(parse({"--ready-address", "10.0.0.1:15021"}).options->ready->to_string(),
+            "10.0.0.1:15021");
+  // As the downward API gives the address of a pod.
+  EXPECT_EQ(parse({"--ready-address", "fd00::1:15021"}).options->ready->to_string(),
+            "[fd00::1]:15021");
+  EXPECT_EQ(parse({"--ready-address", "15021"}).exit_code, 2);
+}
+
 struct UserCase {
   const char* text;
   bool is_fine;
