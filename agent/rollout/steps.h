@@ -24,10 +24,10 @@
 // Both moments lie between tighten and the relaxing of pods, when old and new set must allow, so
 // that neither opens anything. READY goes still earlier, before publish: a proxy that knows dials
 // such a pod in the clear, which the kernel refuses while the row is READY, and one that does not
-// know yet dials HBONE, which the kernel lets go to any pod of another node. Left over, on the refusing side, because each order that allows it
-// also opens something: what is known of a source changes in the same plan as the policy or mode of
-// the receiver, or one claimed identity replaces another. Until relax the receiver may then refuse
-// what both plans allow.
+// know yet dials HBONE, which the kernel lets go to any pod of another node. Left over, on the
+// refusing side, because each order that allows it also opens something: what is known of a source
+// changes in the same plan as the policy or mode of the receiver, or one claimed identity replaces
+// another. Until relax the receiver may then refuse what both plans allow.
 #pragma once
 
 #include <optional>

@@ -172,8 +172,8 @@ static __always_inline void connect_from_proxy(const struct connect_dial* dial,
         return connect_go(plan, KS_REASON_deliver, KS_KIND_DELIVER, dial->netns);
       break;
     case KS_ROLE_DIAL_HBONE:
-      /* Also to a pod that its node lists as ready no more, or not yet: only TLS goes there, and the
-       * proxy may hear of it later than the kernel. */
+      /* Also to a pod that its node lists as ready no more, or not yet: only TLS goes there, and
+       * the proxy may hear of it later than the kernel. */
       if (to_hbone && (flags & (KS_ADDRESS_LOCAL | KS_ADDRESS_REMOTE)))
         return connect_go(plan, KS_REASON_hbone_dial, KS_KIND_NONE, 0);
       break;

@@ -44,7 +44,7 @@ class App final : private Applier {
   Stats stats_;  // of the main thread
   io::EventLoop loop_;
   hbone::LoopAlarms alarms_;
-  const link::LiveGauge gauge_;  // outlives the workers, who count in it
+  const link::LiveGauge gauge_;            // outlives the workers, who count in it
   std::unique_ptr<ReadyPort> ready_port_;  // null: nobody asks
   std::unique_ptr<DenialLog> log_;
   std::vector<std::unique_ptr<Worker>> workers_;
