@@ -58,7 +58,7 @@ class StepMaker {
     complete_sets();
     tighten_ports();
     tighten_pods();
-    tighten_addresses();
+    write_addresses(steps_.tighten, Turn::kStopBeingReady);
     steer_services();
     write_addresses(steps_.steer, Turn::kRelaxSource);
     steer_pods();
@@ -169,17 +169,6 @@ class StepMaker {
             bytes_of(tightened_pod(value_of<ks_pod>(*change.now), value_of<ks_pod>(*change.next))));
   }
 
-  // The proxy, too, may only dial a pod in the clear that is not READY: the row says so first.
-  void tighten_addresses() {
-    for (const Change& change : changes(MapId::kAddress)) {
-      if (!stops_being_ready(change)) continue;
-      auto address = value_of<ks_address>(*change.now);
-      address.flags &= ~uint32_t{KS_ADDRESS_READY};
-      put(steps_.tighten, *change.key, bytes_of(address));
-      proxy_concerned_ = true;
-    }
-  }
-
   void steer_services() {
     for (const Change& change : changes(MapId::kBackend))
       if (change.next != nullptr) write(steps_.steer, change);
@@ -212,28 +201,20 @@ class StepMaker {
     if (steps_.steer.size() != before) proxy_concerned_ = true;
   }
 
-  enum class Turn { kRelaxSource, kJoin, kLeave, kTightenSource };
+  enum class Turn { kStopBeingReady, kRelaxSource, kJoin, kLeave, kTightenSource };
   // Where in the order an address changes; the header says why.
   static Turn turn_of(const Change& address) {
     if (address.next != nullptr && is_local(*address.next)) return Turn::kJoin;
     if (address.now != nullptr && is_local(*address.now)) return Turn::kLeave;
     if (address.next == nullptr) return Turn::kRelaxSource;
-    return stops_being_ready(address) ? Turn::kRelaxSource : Turn::kTightenSource;
-  }
-  // Of a pod of another node that is there still.
-  static bool stops_being_ready(const Change& address) {
-    return address.now != nullptr && is_ready(*address.now) && !is_local(*address.now) &&
-           address.next != nullptr && !is_ready(*address.next) && !is_local(*address.next);
+    const bool stops_being_ready =
+        address.now != nullptr && is_ready(*address.now) && !is_ready(*address.next);
+    return stops_being_ready ? Turn::kStopBeingReady : Turn::kTightenSource;
   }
   void write_addresses(Writes& phase, Turn turn) {
     const size_t before = phase.size();
-    for (const Change& change : changes(MapId::kAddress)) {
-      if (turn_of(change) != turn) continue;
-      if (stops_being_ready(change))
-        put(phase, *change.key, *change.next);
-      else
-        write(phase, change);
-    }
+    for (const Change& change : changes(MapId::kAddress))
+      if (turn_of(change) == turn) write(phase, change);
     if (phase.size() != before) proxy_concerned_ = true;
   }
   void steer_interfaces() {

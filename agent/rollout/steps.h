@@ -2,12 +2,11 @@
 // thread.
 //
 // tighten  new policy sets, complete, before anything refers to them; each changed pod judged by
-//          the old set AND the new one; plaintext refused where either wants it refused; READY off
-//          the addresses of other nodes' pods that stop being it
+//          the old set AND the new one; plaintext refused where either wants it refused; addresses
+//          of other nodes' pods that stop being READY, which refuse plaintext until then
 // publish  (rollout.h) the proxy has the new configuration
-// steer    backends, Services; addresses of other nodes' pods that go or stopped being READY; pods
-//          that join, with their ports, then their addresses, then the source check; L7 and mTLS
-//          capture
+// steer    backends, Services; addresses of other nodes' pods that go; pods that join, with their
+//          ports, then their addresses, then the source check; L7 and mTLS capture
 // relax    pods that leave: source check, addresses, then the pod; addresses of other nodes' pods
 //          that come or turn READY; pods judged by the new set only; plaintext accepted where only
 //          the new plan accepts it
@@ -19,15 +18,16 @@
 // Before the first and after the last of these the addresses are OPEN (abi.h): in an apply of its
 // own each, because agent/pods attaches and detaches the pod's sk_lookup program in between.
 //
-// Why other nodes' addresses change at two moments: a claim, and READY more so, can only deny. A
+// Why other nodes' addresses change at three moments: a claim, and READY more so, can only deny. A
 // pod that joins must not judge by a claim that goes, nor one that leaves by a claim that comes.
-// Both moments lie between tighten and the relaxing of pods, when old and new set must allow, so
-// that neither opens anything. READY goes still earlier, before publish: a proxy that knows dials
-// such a pod in the clear, which the kernel refuses while the row is READY, and one that does not
-// know yet dials HBONE, which the kernel lets go to any pod of another node. Left over, on the
-// refusing side, because each order that allows it also opens something: what is known of a source
-// changes in the same plan as the policy or mode of the receiver, or one claimed identity replaces
-// another. Until relax the receiver may then refuse what both plans allow.
+// All lie between the tightening of pods and their relaxing, when old and new set must allow, so
+// that none opens anything. READY goes before publish: a proxy that knows dials such a pod in the
+// clear, which the kernel refuses while the row is READY, and one that does not know yet dials
+// HBONE, which the kernel lets go to any pod of another node. It goes with its claim, in one write:
+// the old claim without READY is of no plan, and may be allowed what neither allows. Left over, on
+// the refusing side, because each order that allows it also opens something: what is known of a
+// source changes in the same plan as the policy or mode of the receiver, or one claimed identity
+// replaces another. Until relax the receiver may then refuse what both plans allow.
 #pragma once
 
 #include <optional>

@@ -55,7 +55,7 @@ ParsedOptions parse_options(int argc, char** argv) {
   cli.add_option("--drain-seconds", drain_seconds, "time for connections to end after SIGTERM")
       ->capture_default_str();
   cli.add_option("--ready-address", ready,
-                 "ADDRESS:PORT that answers HTTP with 200 once a configuration is served [none]");
+                 "ADDRESS:PORT that answers HTTP with 200 once there is a configuration [none]");
   cli.add_option("--access-log", options.access_log, "file of the access log [standard error]");
   cli.add_option("--log-level", options.log_level)
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}))

@@ -92,13 +92,12 @@ Result<Endpoint> ReadyPort::local() const {
 void ReadyPort::take(io::Socket socket) {
   auto ask = std::make_unique<Ask>(*this, std::move(socket));
   if (!ask->start()) return;
+  if (asks_.size() == kReadyAsksMax) asks_.pop_front();
   asks_.push_back(std::move(ask));
-  if (asks_.size() == kReadyAsksMax) listener_->pause();
 }
 
 void ReadyPort::remove(const Ask& ask) {
   std::erase_if(asks_, [&](const auto& each) { return each.get() == &ask; });
-  listener_->resume();
 }
 
 }  // namespace keelson::proxy

@@ -1,8 +1,8 @@
-// ReadyPort: tells whoever asks by HTTP whether this proxy serves: 200 once a configuration is in
-// every worker, 503 before. For the readiness probe of a kubelet, so that a rollout leaves the old
-// proxy alone until the new one serves; it stays 200 without an agent, as the proxy serves on then.
+// ReadyPort: tells whoever asks by HTTP whether this proxy has what to serve by: 200 once every
+// worker has a configuration, 503 before. For the readiness probe of a kubelet, so that a rollout
+// leaves the old proxy alone until then; it stays 200 without an agent, as the proxy serves on.
 // Whatever is asked for, the answer is the same, and nothing else is said: the port is open to all.
-// One thread. Bounds: kReadyAsksMax at once (more wait in the backlog), kReadyHeadBytesMax,
+// One thread. Bounds: kReadyAsksMax at once (the oldest makes room), kReadyHeadBytesMax,
 // kReadyAskTime.
 #pragma once
 

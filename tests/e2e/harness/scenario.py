@@ -71,9 +71,15 @@ class Scenario:
             code, out, err = self.kubectl.attempt(*where, *wait, pod, f"--timeout={seconds_max}s",
                                                   seconds_max=seconds_max + 5)
             if code != 0:
-                lists = [self.kubectl.json(*where, "get", kind)["items"] for kind in ("pods", "events")]
                 said = " ".join([*out.splitlines()[-1:], err.strip()])
-                raise Trouble(f"{pod} is not ready: {said}: {not_ready.described(*lists)}")
+                raise Trouble(f"{pod} is not ready: {said}: {self._why_not_ready(where)}")
+
+    def _why_not_ready(self, where):
+        try:
+            pods, events = (self.kubectl.json(*where, "get", kind)["items"] for kind in ("pods", "events"))
+            return not_ready.described(pods, events)
+        except Trouble as trouble:
+            return trouble
 
     def api_served(self):
         """Waits until the API server is back, also by its Service.

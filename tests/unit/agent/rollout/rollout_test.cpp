@@ -237,17 +237,18 @@ TEST(Steps, ThatAnotherNodesPodIsReadyNoMoreIsInTheKernelBeforeTheProxyHearsOfIt
   const auto remote = [](uint32_t flags, uint64_t identity) {
     return bytes_of(ks_address{0, identity, KS_ADDRESS_REMOTE | flags, 0});
   };
+  // With whatever is known of it from now on: the old claim in the clear is of no plan.
   const compile::Rows ready{{row, remote(KS_ADDRESS_READY, 7)}};
-  Steps steps = make_steps(ready, compile::Rows{{row, remote(0, 0)}});
-  ASSERT_EQ(steps.tighten.size(), 1u);
-  EXPECT_EQ(steps.tighten[0].value, remote(0, 7)) << "what is known of it goes later";
-  ASSERT_EQ(steps.steer.size(), 1u);
-  EXPECT_EQ(steps.steer[0].value, remote(0, 0));
-  EXPECT_TRUE(steps.needs_proxy);
-
-  steps = make_steps(ready, compile::Rows{{row, remote(0, 7)}});
-  EXPECT_EQ(steps.size(), 1u) << "written once";
-  EXPECT_TRUE(steps.needs_proxy);
+  for (const uint64_t claim : {0, 7, 8}) {
+    const Steps steps = make_steps(ready, compile::Rows{{row, remote(0, claim)}});
+    ASSERT_EQ(steps.tighten.size(), 1u);
+    EXPECT_EQ(steps.tighten[0].value, remote(0, claim));
+    EXPECT_EQ(steps.size(), 1u);
+    EXPECT_TRUE(steps.needs_proxy);
+  }
+  const Steps gone = make_steps(ready, {});
+  EXPECT_EQ(gone.steer.size(), 1u);
+  EXPECT_EQ(gone.size(), 1u);
 }
 
 TEST(Steps, AnL7FlagGoesOnWithSteerAndOffWithRelax) {

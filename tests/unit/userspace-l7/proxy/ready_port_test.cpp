@@ -88,14 +88,22 @@ TEST_F(ReadyPortTest, AHeadWithoutEndIsClosedUnanswered) {
   EXPECT_EQ(hear(fd).text, "");
 }
 
-TEST_F(ReadyPortTest, WhoeverSaysNothingIsLeftAndTheNextOneIsHeard) {
-  port_->set_ready();
+// While it waited for those who say nothing, a kubelet's probes failed.
+TEST_F(ReadyPortTest, TheOldestOfThoseWhoSayNothingMakesRoom) {
   std::vector<Fd> silent;
   for (size_t i = 0; i < kReadyAsksMax; i++) silent.push_back(connect());
+  loop_.run_ready();
   const Fd next = connect();
   say(next, "GET /ready HTTP/1.1\r\n\r\n");
-  EXPECT_EQ(hear(next).text.substr(0, 13), "HTTP/1.1 200 ") << "after kReadyAskTime";
   EXPECT_EQ(hear(silent.front()).text, "");
+  say(silent.back(), "GET /ready HTTP/1.1\r\n\r\n");
+  EXPECT_EQ(hear(silent.back()).text.substr(0, 13), "HTTP/1.1 503 ") << "it is there still";
+  EXPECT_EQ(hear(next).text.substr(0, 13), "HTTP/1.1 503 ");
+}
+
+TEST_F(ReadyPortTest, WhoeverSaysNothingIsLeft) {
+  const Fd silent = connect();
+  EXPECT_EQ(hear(silent).text, "") << "after kReadyAskTime";
 }
 
 TEST_F(ReadyPortTest, OneThatLeavesWithoutAWordIsForgotten) {
