@@ -149,7 +149,10 @@ class Cluster:
         self.nodes.stop(node)
         self.nodes.start(node, self._shared(), self.layout.programs / "pause")
         of_control_plane = CONTROL_PLANE if node == self.layout.control_plane else ()
-        for name in ("containerd", *of_control_plane, "kubelet", "kube-proxy"):
+        for name in ("containerd", *of_control_plane):
+            self.nodes.start_program(node, name)
+        self._wait_for_runtime(node)  # a kubelet that finds none ends, and nothing here starts it again
+        for name in ("kubelet", "kube-proxy"):
             self.nodes.start_program(node, name)
 
     def _start_kubernetes(self):
@@ -158,7 +161,7 @@ class Cluster:
             self.nodes.start_program(first, name)
         with self._progress.step("importing images while the API server starts"):
             for node in self.layout.nodes:
-                self._progress.wait(f"containerd on {node.name}", NODE_SECONDS_MAX, lambda n=node: self._has_runtime(n))
+                self._wait_for_runtime(node)
             self.import_images(sorted(self.layout.images.glob("*.tar")))
             self._progress.wait("the API server", API_SECONDS_MAX, self.is_api_ready)
         for name in ("kube-controller-manager", "kube-scheduler"):
@@ -166,6 +169,9 @@ class Cluster:
         for node in self.layout.nodes:
             for name in ("kubelet", "kube-proxy"):
                 self.nodes.start_program(node, name)
+
+    def _wait_for_runtime(self, node):
+        self._progress.wait(f"containerd on {node.name}", NODE_SECONDS_MAX, lambda: self._has_runtime(node))
 
     def _has_runtime(self, node):
         code, _, err = attempt(*self.nodes.inside(node, ["ctr", "version"]), seconds_max=10)
