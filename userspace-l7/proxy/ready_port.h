@@ -19,6 +19,7 @@ class ReadyPort {
   static Result<std::unique_ptr<ReadyPort>> open(io::EventLoop& loop, const Endpoint& at);
   ~ReadyPort();
 
+  // From now on the answer is 200.
   void set_ready() noexcept { is_ready_ = true; }
   Result<Endpoint> local() const;
 

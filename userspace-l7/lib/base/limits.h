@@ -75,7 +75,7 @@ inline constexpr std::chrono::milliseconds kSocketRetry{50};
 // Proxy: connections that wait for a socket of one stock. More: `socket_pool_empty`. As many as a
 // namespace may have: what was accepted waits its turn, hold makes thousands of sockets a second.
 inline constexpr size_t kSocketWaitersMax = kTenantConnectionsMax;
-// Proxy: connections to its ready port at once. More wait in the backlog.
+// Proxy: connections to its ready port at once. More: the oldest is closed.
 inline constexpr size_t kReadyAsksMax = 16;
 // Proxy: bytes of a request's head there. More: it is closed without an answer.
 inline constexpr size_t kReadyHeadBytesMax = 2048;
