@@ -155,6 +155,24 @@ class Cluster:
         for name in ("kubelet", "kube-proxy"):
             self.nodes.start_program(node, name)
 
+    @contextlib.contextmanager
+    def without_api_server(self):
+        """The control plane is gone while the block lasts, but for its store.
+
+        A controller manager that elects its leader, as clusters have it, ends when it cannot renew its lease, and
+        judges the nodes anew when it is back. The one here elects none: left alone it takes all nodes for lost, by
+        what it knew before, and calls every pod not ready; then no Service has an endpoint, with or without a mesh.
+        """
+        first = self.layout.control_plane
+        for name in ("kube-controller-manager", "kube-apiserver"):
+            self.nodes.stop_program(first, name)
+        try:
+            yield
+        finally:
+            self.nodes.start_program(first, "kube-apiserver")
+            self._progress.wait("the API server", API_SECONDS_MAX, self.is_api_ready)
+            self.nodes.start_program(first, "kube-controller-manager")  # ends when nobody answers it for 10 s
+
     def _start_kubernetes(self):
         first = self.layout.control_plane
         for name in ("etcd", "kube-apiserver"):

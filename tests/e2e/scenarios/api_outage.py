@@ -12,17 +12,12 @@ SECONDS_MAX = 120
 def run(scenario):
     scenario.apply(apps.web_deployment("web"), apps.service("web"))
     scenario.ready("deployment/web")
-    layout, nodes = scenario.cluster.layout, scenario.cluster.nodes
     pod = scenario.pods("app=web")[0]
-    outside = ["ip", "netns", "exec", layout.hub_netns, "curl", "-sS", "-m", "3"]
-    try:
-        nodes.stop_program(layout.control_plane, "kube-apiserver")
+    outside = ["ip", "netns", "exec", scenario.cluster.layout.hub_netns, "curl", "-sS", "-m", "3"]
+    with scenario.cluster.without_api_server():
         code, _, _ = scenario.kubectl.attempt("get", "--raw", "/readyz", seconds_max=10)
         scenario.expect("the API server is gone", code != 0)
         said = command(*outside, f"http://{pod['status']['podIP']}:{apps.PORT}")
         scenario.expect("a pod answers without it", pod["metadata"]["name"] in said, said)
-    finally:
-        nodes.start_program(layout.control_plane, "kube-apiserver")
-        scenario.eventually("the API server is back", scenario.cluster.is_api_ready, seconds_max=50)
     scenario.kubectl("-n", scenario.namespace, "scale", "deployment/web", "--replicas=2")
     scenario.ready("deployment/web")

@@ -1,7 +1,6 @@
 """The API server is gone for two minutes: the mesh serves on, and every agent follows when it is back.
 
-That nothing is written for what has not changed is for api_outage_test: here the nodes are called not ready after
-such a time, and the endpoints do change.
+That nothing is written for what has not changed is for api_outage_test.
 """
 import time
 
@@ -20,14 +19,10 @@ def run(scenario):
     kept = Load(scenario, "kept", "web", "node1")
     fresh = Load(scenario, "fresh", "web", "node2", is_new_each=True)
     before = mesh.refusals()
-    nodes, first = scenario.cluster.nodes, scenario.cluster.layout.control_plane
-    nodes.stop_program(first, "kube-apiserver")
-    try:
+    with scenario.cluster.without_api_server():
         scenario.tell(f"the API server is gone for {OUTAGE_SECONDS} s")
         scenario.expect("nobody answers for it", scenario.kubectl.attempt("get", "nodes", seconds_max=5)[0] != 0)
         time.sleep(OUTAGE_SECONDS)
-    finally:
-        nodes.start_program(first, "kube-apiserver")
     scenario.api_served()
     scenario.eventually("every agent follows it again", mesh.is_at_ease, seconds_max=60)
     fresh.end_without_failure()
