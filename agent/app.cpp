@@ -146,7 +146,8 @@ class App::Parts {
     KS_TRY(source_.start(
         [this](std::vector<source::FileChange> changes) { on_files(std::move(changes)); }));
     if (rest::Client* const client = source_.client())
-      status_.use(*client, options_.root_namespace, [this] { return state_.report_view(); });
+      status_.use(*client, source_.node_uid(), options_.root_namespace,
+                  [this] { return state_.report_view(); });
     KS_TRY(pods_side_.start());
     cni_socket_ = FileIdentity::of(options_.run_dir + "/cni.sock");
     self_check_timer_.start_repeating(kSelfCheckInterval);

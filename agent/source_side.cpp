@@ -4,6 +4,7 @@
 
 #include "base/utc_text.h"
 #include "kube/access.h"
+#include "kube/token_claims.h"
 
 namespace keelson {
 namespace {
@@ -67,6 +68,8 @@ Result<void> SourceSide::start_kube() {
   auto server = kube::api_server(options_.kubeconfig, clock_);
   if (!server) return Failure(std::move(server).error());
   url_ = server->url;
+  if (server->token)
+    if (const auto token = server->token()) node_uid_ = kube::node_uid(*token, options_.node);
   client_.emplace(loop_, clock_, std::move(*server));
   kube_.emplace(
       source::Reflector::Seams{*client_, clock_,

@@ -34,6 +34,8 @@ class SourceSide {
   Result<void> start(source::ObjectSource::OnChange on_change);
   // Null with folders, and before start().
   rest::Client* client() noexcept { return client_ ? &*client_ : nullptr; }
+  // Of the own Node object, as the token of this pod tells; empty where it tells none.
+  const std::string& node_uid() const noexcept { return node_uid_; }
   // False: nothing is known yet, which must not be taken for an empty cluster.
   bool has_delivered() const noexcept { return has_delivered_; }
   // Why nothing was delivered yet, for people.
@@ -53,7 +55,7 @@ class SourceSide {
   std::mt19937_64 random_;
   source::ObjectSource::OnChange on_change_;
   bool has_delivered_ = false;
-  std::string url_;
+  std::string url_, node_uid_;
   std::optional<source::DirectorySource> directory_;
   std::optional<io::Poll> poll_;
   std::optional<rest::CurlClient> client_;

@@ -18,11 +18,12 @@ StatusSide::StatusSide(io::EventLoop& loop, const Clock& clock, std::string fold
         arm();
       }) {}
 
-void StatusSide::use(rest::Client& client, const std::string& ns,
+void StatusSide::use(rest::Client& client, const std::string& node_uid, const std::string& ns,
                      std::function<status::ReportView()> view) {
   const auto random = [this] { return std::uniform_real_distribution<>()(random_); };
   const auto schedule = [this] { arm(); };
-  apply_.emplace(node_name_, status::NodeStateApply::Seams{client, clock_, random, schedule});
+  apply_.emplace(node_name_, node_uid,
+                 status::NodeStateApply::Seams{client, clock_, random, schedule});
   reports_.emplace(node_name_, ns,
                    status::Reports::Seams{client, clock_, random, std::move(view), schedule});
 }

@@ -27,8 +27,10 @@ class StatusSide final : public status::NodeStateWriter {
   StatusSide(io::EventLoop& loop, const Clock& clock, std::string folder, std::string node_name);
 
   // From here on by the API server; the client outlives this. Before, and without it: the folder.
-  // `ns`: of the release; `view`: what there is to report.
-  void use(rest::Client& client, const std::string& ns, std::function<status::ReportView()> view);
+  // `node_uid`: of the own Node object, empty when unknown; `ns`: of the release; `view`: what
+  // there is to report.
+  void use(rest::Client& client, const std::string& node_uid, const std::string& ns,
+           std::function<status::ReportView()> view);
   // A newer agent owns the node, and its NodeState.
   void shut();
 

@@ -19,12 +19,15 @@ std::string_view state_text(PodState state) {
 
 }  // namespace
 
-std::string to_yaml(const NodeState& state) {
+std::string to_yaml(const NodeState& state, const std::string& node_uid) {
   std::string text = "apiVersion: keelson.dev/v1alpha1\nkind: NodeState\nmetadata:\n  name: " +
                      document::quoted(state.meta.key.name) + "\n";
   if (!state.retired.empty())
     text += "  annotations: {" + std::string(kRetiredAnnotation) + ": " +
             document::quoted(state.retired) + "}\n";
+  if (!node_uid.empty())
+    text += "  ownerReferences: [{apiVersion: v1, kind: Node, name: " +
+            document::quoted(state.meta.key.name) + ", uid: " + document::quoted(node_uid) + "}]\n";
   text += state.pods.empty() ? "pods: []\n" : "pods:\n";
   for (const NodeStatePod& pod : state.pods) {
     text += "- {uid: " + document::quoted(pod.uid) + ", namespace: " + document::quoted(pod.ns) +

@@ -15,6 +15,8 @@
 
 namespace keelson::model {
 
-std::string to_yaml(const NodeState& state);
+// With `node_uid`, that of the Node object: owned by it, so that the garbage collector removes it
+// when the node is gone. Such text is for the API server; a decoded object does not keep its owner.
+std::string to_yaml(const NodeState& state, const std::string& node_uid = {});
 
 }  // namespace keelson::model

@@ -28,11 +28,14 @@ std::string target_of(const std::string& node_name) {
 
 }  // namespace
 
-NodeStateApply::NodeStateApply(std::string node_name, Seams seams)
-    : target_(target_of(node_name)), seams_(std::move(seams)), backoff_(seams_.random) {}
+NodeStateApply::NodeStateApply(const std::string& node_name, std::string node_uid, Seams seams)
+    : target_(target_of(node_name)),
+      node_uid_(std::move(node_uid)),
+      seams_(std::move(seams)),
+      backoff_(seams_.random) {}
 
 Result<bool> NodeStateApply::write(const model::NodeState& state) {
-  std::string text = model::to_yaml(state);
+  std::string text = model::to_yaml(state, node_uid_);
   if (text == wanted_) return false;
   wanted_ = std::move(text);
   if (!call_ && !retry_at_) send();
@@ -41,7 +44,7 @@ Result<bool> NodeStateApply::write(const model::NodeState& state) {
 
 void NodeStateApply::on_seen(const model::NodeState* seen) {
   const bool is_settled = !applied_.empty() && applied_ == wanted_ && !call_ && !retry_at_;
-  if (!is_settled || (seen != nullptr && model::to_yaml(*seen) == applied_)) {
+  if (!is_settled || (seen != nullptr && model::to_yaml(*seen, node_uid_) == applied_)) {
     repair_at_.reset();
     return;
   }

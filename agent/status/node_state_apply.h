@@ -29,7 +29,8 @@ class NodeStateApply final : public NodeStateWriter {
     kube::Backoff::Random random;
     std::function<void()> on_schedule;
   };
-  NodeStateApply(std::string node_name, Seams seams);
+  // `node_uid`: of the Node object, which owns what is applied; empty: nobody does.
+  NodeStateApply(const std::string& node_name, std::string node_uid, Seams seams);
 
   // Never an error: what the server says comes later, in error().
   Result<bool> write(const model::NodeState& state) override;
@@ -48,7 +49,7 @@ class NodeStateApply final : public NodeStateWriter {
   void on_answer(Result<rest::Answer> answer);
   void on_refused(kube::ApiError why);
 
-  const std::string target_;
+  const std::string target_, node_uid_;
   Seams seams_;
   kube::Backoff backoff_;
   std::string wanted_, sent_, applied_;  // canonical text; empty: none yet

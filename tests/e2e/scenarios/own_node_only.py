@@ -1,11 +1,12 @@
 """An agent may write of its own node only and takes the start-up taint off it; its Events tell who was enrolled."""
 import json
+import uuid
 
 from harness import apps
 from harness.mesh import LABEL, NAMESPACE, START_UP_TAINT, Mesh
 
 STAGE = "mesh"
-SECONDS_MAX = 150
+SECONDS_MAX = 240
 OTHER_TAINT = "e2e.keelson.dev/other"
 OWN, OTHER = "node1", "node2"
 STATE_REFUSED = "an agent writes the NodeState of its own node only"
@@ -18,6 +19,7 @@ def run(scenario):
     mesh = Mesh(scenario).ensure()
     events(scenario)
     states(scenario)
+    owners(scenario)
     try:
         for node in (OWN, OTHER):
             scenario.kubectl("taint", "node", node, f"{START_UP_TAINT}=:NoSchedule", "--overwrite")
@@ -42,6 +44,19 @@ def states(scenario):
     decided(scenario, f"NodeState {OTHER}", apply, STATE_REFUSED, stdin=node_state(OTHER))
     decided(scenario, f"NodeState {OWN} by a token of no node", apply, STATE_REFUSED, stdin=node_state(OWN),
             token_of=None)
+
+
+def owners(scenario):
+    """Each NodeState goes with its Node, by whose name it is."""
+    uids = {node: scenario.kubectl.json("get", "node", node)["metadata"]["uid"] for node in (OWN, OTHER)}
+    seen = {node: scenario.kubectl.json("get", "nodestate", node)["metadata"].get("ownerReferences") for node in uids}
+    wanted = {node: [{"apiVersion": "v1", "kind": "Node", "name": node, "uid": uid}] for node, uid in uids.items()}
+    scenario.expect("each NodeState is owned by its Node", seen == wanted, seen)
+    gone = json.loads(node_state("gone"))
+    gone["metadata"]["ownerReferences"] = [{**wanted[OWN][0], "name": "gone", "uid": str(uuid.uuid4())}]
+    scenario.kubectl.apply(gone)
+    scenario.eventually("that of a Node which is gone goes", lambda: "/gone\n" not in scenario.kubectl(
+        "get", "nodestate", "-o", "name"), seconds_max=60)
 
 
 def nodes(scenario):

@@ -18,6 +18,12 @@ model::NodeState state_with(model::PodState pod_state) {
   return state;
 }
 
+constexpr const char* kNodeUid = "7c1-4";
+
+std::string text_of(model::PodState pod_state) {
+  return model::to_yaml(state_with(pod_state), kNodeUid);
+}
+
 class NodeStateApplyTest : public ::testing::Test {
  protected:
   void write(model::PodState pod_state) { EXPECT_TRUE(apply_.write(state_with(pod_state))); }
@@ -31,7 +37,8 @@ class NodeStateApplyTest : public ::testing::Test {
   test::FakeRest rest_;
   test::FakeClock clock_;
   size_t scheduled_ = 0;
-  NodeStateApply apply_{"node-a", {rest_, clock_, [] { return 0.5; }, [this] { scheduled_++; }}};
+  NodeStateApply apply_{
+      "node-a", kNodeUid, {rest_, clock_, [] { return 0.5; }, [this] { scheduled_++; }}};
 };
 
 TEST_F(NodeStateApplyTest, AppliesWithItsOwnFieldManager) {
@@ -41,10 +48,22 @@ TEST_F(NodeStateApplyTest, AppliesWithItsOwnFieldManager) {
   EXPECT_EQ(call->target,
             "/apis/keelson.dev/v1alpha1/nodestates/node-a?fieldManager=keelson-agent&force=true");
   EXPECT_EQ(call->content_type, "application/apply-patch+yaml");
-  EXPECT_EQ(call->body, model::to_yaml(state_with(model::PodState::kJoining)));
+  EXPECT_EQ(call->body, text_of(model::PodState::kJoining));
   EXPECT_FALSE(apply_.is_current());
   take();
   EXPECT_TRUE(apply_.is_current());
+}
+
+// Else what a node that is gone said of its pods would be believed for ever.
+TEST_F(NodeStateApplyTest, WhatIsAppliedIsOwnedByTheNode) {
+  write(model::PodState::kReady);
+  EXPECT_NE(body().find("  ownerReferences: [{apiVersion: v1, kind: Node, name: \"node-a\", "
+                        "uid: \"7c1-4\"}]\n"),
+            std::string::npos)
+      << body();
+  EXPECT_EQ(model::to_yaml(state_with(model::PodState::kReady)).find("ownerReferences"),
+            std::string::npos)
+      << "unknown: nobody owns it";
 }
 
 TEST_F(NodeStateApplyTest, TheSameStateIsAppliedOnce) {
@@ -60,7 +79,7 @@ TEST_F(NodeStateApplyTest, OneCallAtATimeAndTheNewestStateLast) {
   write(model::PodState::kLeaving);
   EXPECT_EQ(rest_.calls_made(), 1u);
   take();
-  EXPECT_EQ(body(), model::to_yaml(state_with(model::PodState::kLeaving)));
+  EXPECT_EQ(body(), text_of(model::PodState::kLeaving));
   EXPECT_FALSE(apply_.is_current());
   take();
   EXPECT_EQ(rest_.calls_made(), 2u);
@@ -78,7 +97,7 @@ TEST_F(NodeStateApplyTest, WhileTheServerIsAwayItTriesAgainLaterAndSaysWhy) {
   wait(1ms);
   EXPECT_EQ(rest_.calls_made(), 1u);
   wait(std::chrono::ceil<std::chrono::milliseconds>(*apply_.next_wake() - clock_.now()));
-  EXPECT_EQ(body(), model::to_yaml(state_with(model::PodState::kLeaving)));
+  EXPECT_EQ(body(), text_of(model::PodState::kLeaving));
   take();
   EXPECT_FALSE(apply_.error());
   EXPECT_FALSE(apply_.next_wake());
@@ -109,7 +128,7 @@ TEST_F(NodeStateApplyTest, WhatSomebodyElseChangedIsPutBackAfterTheWatchHadTime)
   apply_.on_seen(nullptr);
   EXPECT_EQ(rest_.calls_made(), 1u);
   wait(1ms);
-  EXPECT_EQ(body(), model::to_yaml(ours));
+  EXPECT_EQ(body(), model::to_yaml(ours, kNodeUid));
   take();
 }
 
