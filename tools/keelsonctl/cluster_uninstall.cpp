@@ -85,7 +85,7 @@ class Uninstall {
   Result<std::string> find_daemon_set();  // its uid; empty: there is none
   Result<void> ask_agents(const std::string& uid);
   Result<std::vector<AgentPod>> list_agents(const std::string& uid);
-  Result<NodeMarks> list_marks(const std::string& uid);
+  Result<NodeMarks> list_marks();
   Result<std::vector<json>> list(const std::string& target, const std::string& accept);
   Result<void> delete_node_states();
   Result<std::vector<NodeLeft>> wait_for_nodes(const std::string& uid);
@@ -180,7 +180,7 @@ Result<std::vector<AgentPod>> Uninstall::list_agents(const std::string& uid) {
   return agents;
 }
 
-Result<NodeMarks> Uninstall::list_marks(const std::string& uid) {
+Result<NodeMarks> Uninstall::list_marks() {
   auto states = list(std::string(kNodeStates),
                      "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,"
                      "application/json");
@@ -188,8 +188,7 @@ Result<NodeMarks> Uninstall::list_marks(const std::string& uid) {
   if (!states) return Failure(std::move(states).error());
   NodeMarks marks;
   for (const json& state : *states)
-    marks[text_at(state, {"metadata", "name"})] =
-        annotation(state, model::kRetiredAnnotation) == uid;
+    marks[text_at(state, {"metadata", "name"})] = annotation(state, model::kRetiredAnnotation);
   return marks;
 }
 
@@ -212,8 +211,8 @@ Result<std::vector<NodeLeft>> Uninstall::wait_for_nodes(const std::string& uid) 
       KS_ASSIGN(agents_, persist([&] { return list_agents(uid); }));
       list_at = api_.now() + kListAgentsAgain;
     }
-    KS_ASSIGN(const NodeMarks marks, persist([&] { return list_marks(uid); }));
-    std::vector<NodeLeft> left = nodes_left(agents_, marks);
+    KS_ASSIGN(const NodeMarks marks, persist([&] { return list_marks(); }));
+    std::vector<NodeLeft> left = nodes_left(agents_, marks, uid);
     tell(left);
     // Done is believed only of agents that were listed in the same round: one may have come.
     if ((left.empty() && lists) || api_.now() >= until_) return left;
@@ -227,6 +226,7 @@ Result<std::vector<NodeLeft>> Uninstall::wait_for_nodes(const std::string& uid) 
 void Uninstall::tell(const std::vector<NodeLeft>& left) {
   std::set<std::string> nodes;
   for (const AgentPod& agent : agents_) nodes.insert(agent.node);
+  for (const NodeLeft& node : left) nodes.insert(node.node);
   const size_t done = nodes.size() - std::min(nodes.size(), left.size());
   std::string text =
       std::to_string(done) + " of " + std::to_string(nodes.size()) + " nodes are out of the mesh";
@@ -255,6 +255,9 @@ int Uninstall::refuse(const std::vector<NodeLeft>& left) {
       << "next: kubectl -n " << ns
       << " get pods -o wide; kubectl logs of an agent there says what it waits for. When "
          "it runs: helm uninstall again. A node that does not come back: delete its Node\n"
+      << "next: where no agent runs, let agent.nodeSelector, affinity and tolerations reach the "
+         "node "
+         "again; one that is gone: kubectl delete nodestate NODE\n"
       << "next: or helm uninstall --no-hooks. Then, on each of these nodes, before its "
          "pods can start: rm -rf /etc/cni/net.d/00-keelson.conflist "
          "/opt/cni/bin/keelson-cni /sys/fs/bpf/keelson\n"
@@ -287,17 +290,22 @@ int Uninstall::run() {
 
 }  // namespace
 
-std::vector<NodeLeft> nodes_left(const std::vector<AgentPod>& agents, const NodeMarks& marks) {
+std::vector<NodeLeft> nodes_left(const std::vector<AgentPod>& agents, const NodeMarks& marks,
+                                 const std::string& uid) {
   std::map<std::string, std::string> left;
+  std::set<std::string> nodes;
   for (const AgentPod& agent : agents) {
+    nodes.insert(agent.node);
     const auto mark = marks.find(agent.node);
-    const bool is_done = mark != marks.end() && mark->second;
+    const bool is_done = mark != marks.end() && mark->second == uid;
     // Never started, and none before it has said a word: nothing is there.
     const bool is_nothing = mark == marks.end() && !agent.is_running;
     if (is_done || is_nothing) continue;
     std::string& why = left[agent.node];
     if (!agent.is_ready) why = "agent " + agent.name + " is not ready";
   }
+  for (const auto& [node, retired] : marks)
+    if (retired.empty() && !nodes.contains(node)) left[node] = "no agent runs there";
   std::vector<NodeLeft> list;
   for (const auto& [node, why] : left) list.push_back({node, why});
   return list;

@@ -33,14 +33,17 @@ struct AgentPod {
       false;  // its container was started once; nothing has been put on the node before
   bool is_ready = false;
 };
-// Node -> true: its agent has said that nothing is left. Nodes without a NodeState are not in it.
-using NodeMarks = std::map<std::string, bool>;
+// Node -> uid of the DaemonSet whose agent has said that nothing is left there, empty: none has.
+// Nodes without a NodeState are not in it.
+using NodeMarks = std::map<std::string, std::string>;
 
 struct NodeLeft {
   std::string node;
   std::string why;  // "agent keelson-agent-x is not ready"; may be empty
 };
-// Nodes that an agent still has to leave, by name.
-std::vector<NodeLeft> nodes_left(const std::vector<AgentPod>& agents, const NodeMarks& marks);
+// Nodes that Keelson is still on, by name: where an agent of the DaemonSet `uid` has not said that
+// nothing is left, and where none runs any more but one was (agent.nodeSelector was narrowed, say).
+std::vector<NodeLeft> nodes_left(const std::vector<AgentPod>& agents, const NodeMarks& marks,
+                                 const std::string& uid);
 
 }  // namespace keelson::ctl

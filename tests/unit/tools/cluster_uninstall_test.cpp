@@ -25,31 +25,34 @@ std::vector<std::string> nodes_of(const std::vector<NodeLeft>& left) {
 
 TEST(NodesLeft, ANodeIsDoneWhenItsNodeStateSaysSo) {
   const std::vector<AgentPod> agents{{"a1", "n1", true, true}, {"a2", "n2", true, true}};
-  EXPECT_THAT(nodes_of(nodes_left(agents, {})), ElementsAre("n1", "n2"));
-  EXPECT_THAT(nodes_of(nodes_left(agents, {{"n1", true}, {"n2", false}})), ElementsAre("n2"));
-  EXPECT_THAT(nodes_left(agents, {{"n1", true}, {"n2", true}}), IsEmpty());
+  EXPECT_THAT(nodes_of(nodes_left(agents, {}, "d-1")), ElementsAre("n1", "n2"));
+  EXPECT_THAT(nodes_of(nodes_left(agents, {{"n1", "d-1"}, {"n2", ""}}, "d-1")), ElementsAre("n2"));
+  EXPECT_THAT(nodes_left(agents, {{"n1", "d-1"}, {"n2", "d-1"}}, "d-1"), IsEmpty());
 }
 
 TEST(NodesLeft, AnAgentThatIsNotReadyIsWaitedForByName) {
-  EXPECT_THAT(nodes_of(nodes_left({{"a1", "n1", true, false}}, {})),
+  EXPECT_THAT(nodes_of(nodes_left({{"a1", "n1", true, false}}, {}, "d-1")),
               ElementsAre("n1: agent a1 is not ready"));
 }
 
 TEST(NodesLeft, AnAgentThatNeverStartedHasPutNothingOnItsNode) {
-  EXPECT_THAT(nodes_left({{"a1", "n1", false, false}}, {}), IsEmpty());
+  EXPECT_THAT(nodes_left({{"a1", "n1", false, false}}, {}, "d-1"), IsEmpty());
   // Unless one before it has.
-  EXPECT_THAT(nodes_of(nodes_left({{"a2", "n1", false, false}}, {{"n1", false}})),
+  EXPECT_THAT(nodes_of(nodes_left({{"a2", "n1", false, false}}, {{"n1", ""}}, "d-1")),
               ElementsAre("n1: agent a2 is not ready"));
 }
 
 TEST(NodesLeft, TwoAgentsOfOneNodeAreOneNode) {
   const std::vector<AgentPod> agents{{"old", "n1", true, true}, {"new", "n1", false, false}};
-  EXPECT_EQ(nodes_left(agents, {{"n1", false}}).size(), 1u);
-  EXPECT_THAT(nodes_left(agents, {{"n1", true}}), IsEmpty());
+  EXPECT_EQ(nodes_left(agents, {{"n1", ""}}, "d-1").size(), 1u);
+  EXPECT_THAT(nodes_left(agents, {{"n1", "d-1"}}, "d-1"), IsEmpty());
 }
 
-TEST(NodesLeft, ANodeWithoutAnAgentIsNobodysToWaitFor) {
-  EXPECT_THAT(nodes_left({}, {{"gone", false}}), IsEmpty());
+// What an agent left when agent.nodeSelector was narrowed gates the node's pods, and nobody else
+// tells.
+TEST(NodesLeft, ANodeThatLostItsAgentIsNamed) {
+  EXPECT_THAT(nodes_of(nodes_left({}, {{"n1", ""}, {"n2", "d-1"}, {"n3", "d-0"}}, "d-1")),
+              ElementsAre("n1: no agent runs there"));
 }
 
 // A cluster whose nodes do what the test says at each pause.
@@ -126,7 +129,7 @@ class FakeCluster final : public ClusterApi {
 
   std::string daemon_set = "d-1";
   std::map<std::string, std::string> agents{{"agent-a", "n1"}, {"agent-b", "n2"}};
-  std::map<std::string, std::string> states{{"n1", ""}, {"n2", "d-0"}, {"removed", ""}};
+  std::map<std::string, std::string> states{{"n1", ""}, {"n2", "d-0"}};
   bool is_forbidden = false;
   int failures = 0;
   std::function<void()> on_pause;
@@ -152,7 +155,7 @@ TEST_F(ClusterUninstallTest, AsksWaitsForEachNodeAndDeletesAllNodeStates) {
   };
   EXPECT_EQ(run(), kExitOk) << err_.str();
   EXPECT_EQ(cluster_.pauses, 4);
-  EXPECT_THAT(cluster_.states, IsEmpty());  // also that of a node that is gone
+  EXPECT_THAT(cluster_.states, IsEmpty());
   EXPECT_EQ(out_.str(),
             "asked the agents of DaemonSet keelson-agent (d-1) to take their nodes out of the "
             "mesh\n"
@@ -183,7 +186,7 @@ TEST_F(ClusterUninstallTest, WhenTheTimeIsOverItNamesTheNodesAndTheWaysOut) {
   for (const char* way : {"helm uninstall again", "--no-hooks", "00-keelson.conflist",
                           "serviceaccount keelson-agent keelson.dev/uninstall-"})
     EXPECT_THAT(err_.str(), HasSubstr(way));
-  EXPECT_EQ(cluster_.states.size(), 3u);
+  EXPECT_EQ(cluster_.states.size(), 2u);
 }
 
 TEST_F(ClusterUninstallTest, AnApiServerThatIsAwayForAWhileIsAskedAgain) {
@@ -217,13 +220,23 @@ TEST_F(ClusterUninstallTest, WithoutAnAgentThereIsNothingToDo) {
 
 TEST_F(ClusterUninstallTest, WithoutAnyAgentsPodItIsDoneAtOnce) {
   cluster_.agents.clear();
+  cluster_.states.clear();
   EXPECT_EQ(run(), kExitOk) << err_.str();
   EXPECT_EQ(cluster_.pauses, 0);
-  EXPECT_THAT(cluster_.states, IsEmpty());
+}
+
+TEST_F(ClusterUninstallTest, NodesThatLostTheirAgentAreNotSaidToBeClean) {
+  cluster_.agents.clear();
+  EXPECT_EQ(run(), kExitFindings);
+  EXPECT_THAT(out_.str(), HasSubstr("0 of 1 nodes are out of the mesh; waits for n1"));
+  EXPECT_THAT(out_.str(), Not(HasSubstr("nothing of Keelson is left")));
+  EXPECT_THAT(err_.str(), HasSubstr("n1 (no agent runs there)"));
+  EXPECT_THAT(err_.str(), HasSubstr("agent.nodeSelector"));
 }
 
 TEST_F(ClusterUninstallTest, ManyNodesAreNotAllNamed) {
   cluster_.agents.clear();
+  cluster_.states.clear();
   for (int i = 10; i < 30; ++i) cluster_.agents["agent-" + std::to_string(i)] = std::to_string(i);
   EXPECT_EQ(run(), kExitFindings);
   EXPECT_THAT(out_.str(), HasSubstr("waits for 10, 11, 12, 13, 14 and 15 more"));
