@@ -12,6 +12,7 @@
 #include "keelsonctl/commands.h"
 #include "keelsonctl/fleet.h"
 #include "keelsonctl/options.h"
+#include "keelsonctl/reasons.h"
 
 namespace keelson::ctl {
 namespace {
@@ -129,12 +130,8 @@ void add_observe(CLI::App& app, Options& options) {
                       "Receiver: start of NAMESPACE/POD or /SERVICE, or address");
   observe->add_option("--verdict", wanted.verdict, "allowed or denied")
       ->check(CLI::IsMember({"allowed", "denied"}));
-  observe->add_option("--reason", wanted.reason, "A name from the reason table")
-      ->check([](const std::string& name) {
-        for (const auto& info : kReasons)
-          if (info.name == name) return std::string();
-        return "no such reason: " + name;
-      });
+  observe->add_option("--reason", wanted.reason, "A name that `reasons` lists")
+      ->check(not_a_reason);
 }
 
 int run_config(const std::string& noun, Command& command) {
@@ -252,6 +249,8 @@ int run(const std::vector<std::string>& arguments, const Terminal& terminal) {
   auto* why = app.add_subcommand("why", "Why a connection works or not, link by link");
   why->add_option("from", options.from, "NAMESPACE/POD")->required();
   why->add_option("to", options.to, "NAMESPACE/SERVICE-OR-POD[:PORT]")->required();
+  auto* reasons = app.add_subcommand("reasons", "What the names of reasons mean");
+  reasons->add_option("name", options.reason, "One of them [all]")->check(not_a_reason);
   add_config(app);
   add_bpf(app, options);
   add_raw(app, options);
@@ -263,6 +262,7 @@ int run(const std::vector<std::string>& arguments, const Terminal& terminal) {
     return code == 0 ? kExitOk : kExitUsage;
   }
   if (options.cluster) return run_uninstall(options, terminal);
+  if (reasons->parsed()) return show_reasons(options, terminal);
   if (options.kube.is_wanted) return run_in_cluster(app, options, terminal);
   AdminClient agent(options.socket_path(), std::chrono::seconds(options.timeout_seconds),
                     options.advice());

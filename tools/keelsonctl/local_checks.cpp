@@ -65,7 +65,7 @@ Outcome check_release(const std::string& root) {
       std::from_chars(dot.ptr + 1, end, minor).ec != std::errc())
     return warning("the kernel's release cannot be read", "mount /proc");
   if (major > 6 || (major == 6 && minor >= 1)) return good(release);
-  return warning("kernel " + release + "; Keelson is tested on 6.1 and later",
+  return warning("kernel " + release + "; Keelson is built for 6.1 and later",
                  "upgrade the kernel to 6.1 or later");
 }
 

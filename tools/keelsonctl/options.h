@@ -19,6 +19,7 @@ struct Options {
   std::string root;        // check --pre
   std::string from, to;    // why
   std::string map;         // bpf map
+  std::string reason;      // reasons
   std::string target;      // raw
   bool lines = false;      // raw
   bool until_eof = false;  // raw

@@ -66,6 +66,26 @@ TEST_F(Keelsonctl, StatusWithAFindingExitsOneAlsoAsJson) {
   EXPECT_EQ(json.out.substr(0, 15), "{\n  \"node\": \"n1");
 }
 
+TEST(KeelsonctlReasons, AreListedWithoutAnAgent) {
+  const auto all = run_with({"--run-dir", "/nowhere", "reasons"});
+  EXPECT_EQ(all.code, kExitOk) << all.err;
+  EXPECT_NE(all.out.find("node and agent"), std::string::npos);
+  const auto one = run_with({"reasons", "strict_plaintext"});
+  EXPECT_EQ(
+      one.out,
+      "REASON            KIND                   MEANING\n"
+      "strict_plaintext  refused in the kernel  PeerAuthentication STRICT refuses plaintext\n");
+  EXPECT_EQ(run_with({"reasons", "strict_plaintext", "-o", "json"}).out,
+            "[\n  {\n    \"kind\": \"refused in the kernel\",\n    \"meaning\": "
+            "\"PeerAuthentication STRICT refuses plaintext\",\n    \"name\": "
+            "\"strict_plaintext\"\n  }\n]\n");
+  const auto none = run_with({"reasons", "strict"});
+  EXPECT_EQ(none.code, kExitUsage);
+  EXPECT_NE(none.err.find("no such reason: strict; keelsonctl reasons lists them"),
+            std::string::npos)
+      << none.err;
+}
+
 TEST_F(Keelsonctl, ReadyIsDecidedByTasksAndNotByFindings) {
   admin_.on_loop([this] {
     admin_.state.mesh.live.findings.push_back(
