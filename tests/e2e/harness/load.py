@@ -7,6 +7,8 @@ SECONDS_MAX = 900  # of a load that nobody ends
 END_SECONDS_MAX = 40
 # kube-proxy refuses a Service's address until it has heard of an endpoint, which may be after the endpoint is ready.
 BEGIN = 'until curl -s -o /dev/null -m 1 "$0"; do sleep 0.2; done; touch /tmp/begun; exec "$@"'
+# Once, however often it is run: a second TERM would cut off the requests that still wait for their answers.
+END = "mkdir /tmp/told 2>/dev/null && kill -TERM 1"
 
 
 class Load:
@@ -28,10 +30,7 @@ class Load:
 
     def end(self):
         """The report of keelson-load."""
-        kubectl, namespace = self._scenario.kubectl, self._scenario.namespace
-        # Its status says nothing: the container may end, and `kill` in it with it, before it is told.
-        _, said = kubectl.exec(namespace, self.name, "kill", "-TERM", "1")
-        self._scenario.eventually(f"{self.name} reports", lambda: (self._has_ended(), said), END_SECONDS_MAX)
+        self._scenario.eventually(f"{self.name} reports", self._ends, END_SECONDS_MAX)
         return json.loads(self._log().strip().splitlines()[-1])
 
     def end_without_failure(self):
@@ -42,6 +41,13 @@ class Load:
         self._scenario.expect(f"{self.name} went on until it was told", report["seconds"] < SECONDS_MAX,
                               report["seconds"])
         return report
+
+    def _ends(self):
+        if self._has_ended():
+            return True, ""
+        # Its status says nothing: the container may end, and `kill` in it with it, before it is told.
+        _, said = self._scenario.kubectl.exec(self._scenario.namespace, self.name, "sh", "-c", END, seconds_max=10)
+        return False, said
 
     def _has_ended(self):
         status = self._scenario.kubectl.json("-n", self._scenario.namespace, "get", "pod", self.name)["status"]

@@ -134,18 +134,18 @@ class Mesh:
         return {(node.name, entry["reason"]): entry["count"] for node in self._cluster.layout.nodes
                 for entry in self.status(node.name)["refusals"] if entry["count"]}
 
-    def enrol(self, namespace=None):
+    def enrol(self, namespace=None, seconds_max=ENROL_SECONDS_MAX):
         """Labels the namespace and waits until every node lists its pods as ready."""
         namespace = namespace or self._scenario.namespace
         self._kubectl("label", "--overwrite", "namespace", namespace, f"{LABEL}=enabled")
-        self.wait_until(namespace, "ready")
+        self.wait_until(namespace, "ready", seconds_max)
 
     def leave(self, namespace=None):
         namespace = namespace or self._scenario.namespace
         self._kubectl("label", "namespace", namespace, f"{LABEL}-")
         self.wait_until(namespace, "unmeshed")
 
-    def wait_until(self, namespace, state):
+    def wait_until(self, namespace, state, seconds_max=ENROL_SECONDS_MAX):
         def all_are():
             try:
                 seen = self.states(namespace)
@@ -154,7 +154,7 @@ class Mesh:
             missing = self._running(namespace) - set(seen)
             return bool(seen) and not missing and set(seen.values()) == {state}, (seen, missing)
 
-        self._scenario.eventually(f"all pods of {namespace} are {state}", all_are, ENROL_SECONDS_MAX)
+        self._scenario.eventually(f"all pods of {namespace} are {state}", all_are, seconds_max)
 
     def _running(self, namespace):
         pods = self._kubectl.json("-n", namespace, "get", "pods")["items"]

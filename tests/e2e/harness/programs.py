@@ -25,7 +25,7 @@ BUILD_SECONDS_MAX = 3600
 @dataclass(frozen=True)
 class Program:
     name: str
-    main: str                # folder below tests/e2e/go
+    main: str                # folder, from tests/e2e/go
     package: str = "."
     verb: tuple = ("build",)
     flags: str = "-s -w"     # for the linker
@@ -53,7 +53,8 @@ PROGRAMS = {program.name: program for program in (
     Program("conformance", "conformance", "sigs.k8s.io/gateway-api/conformance", ("test", "-c")),
     Program("echo-basic", "conformance", "sigs.k8s.io/gateway-api/conformance/echo-basic"),
     Program("echo-server", "echo", "istio.io/istio/pkg/test/echo/cmd/server"),
-    Program("echo-client", "echo", "istio.io/istio/pkg/test/echo/cmd/client"))}
+    Program("echo-client", "echo", "istio.io/istio/pkg/test/echo/cmd/client"),
+    Program("kube-standin", "../../support/apiserver"))}
 OF_A_CLUSTER = ("kube", "etcd", "coredns", "helm")
 
 

@@ -1,9 +1,10 @@
 """Scenario: what a module of tests/e2e/scenarios gets to work with.
 
 A module has a docstring (its first line is the title), STAGE (one of STAGES, played in this order), SECONDS_MAX,
-run(scenario) and, where no request may fail, IS_LOAD (`make e2e-long` plays it often). It works in a namespace of its
-own, which goes afterwards; after a failure it stays to be looked into, until the scenario is played again. It fails by
-raising, most often through `expect` or `eventually`; it skips by raising Skip with the reason.
+run(scenario) and, where no request may fail, IS_LOAD (`make e2e-long` plays it often). PROGRAMS names those of
+harness/programs.py that it needs beside a cluster's own: they are built before its time runs. It works in a namespace
+of its own, which goes afterwards; after a failure it stays to be looked into, until the scenario is played again. It
+fails by raising, most often through `expect` or `eventually`; it skips by raising Skip with the reason.
 """
 import importlib
 import pathlib

@@ -6,14 +6,16 @@ import shutil
 import signal
 import sys
 
-from harness import scenario, suite, warden
-from harness.cluster import Cluster
+from harness import crds, scenario, suite, warden
+from harness.cluster import Cluster, check_machine
 from harness.layout import Layout
+from harness.programs import Programs, cache_folder
 from harness.progress import Progress
 from harness.trouble import Trouble
 from harness.versions import ROOT
 
 REPORTS = ROOT / "build" / "e2e" / "reports"
+GONE_SECONDS_MAX = 180
 
 
 def parse(arguments, usage):
@@ -62,6 +64,8 @@ def play_all(options):
     clusters = [Cluster(Layout(name), progress, is_unified=options.cgroups == "unified")
                 for name in cluster_names(options.name, min(options.clusters, len(plan)))]
     shutil.rmtree(REPORTS, ignore_errors=True)
+    check_machine()
+    provide(names, progress)
     with contextlib.ExitStack() as wardens:
         for cluster in clusters:
             wardens.enter_context(warden.watching(cluster.layout.name, options.keep))
@@ -75,8 +79,26 @@ def play_all(options):
     return 0 if is_good else 1
 
 
+def provide(names, progress):
+    """What scenarios need beside a cluster's own programs: to build or fetch it may last longer than they may."""
+    wanted = {program for name in names for program in getattr(scenario.load(name), "PROGRAMS", ())}
+    Programs(progress).provide(sorted(wanted))
+    crds.istio_security(cache_folder())
+
+
 def cluster_names(name, count):
     return [name, *(f"{name}-{number}" for number in range(2, count + 1))]
+
+
+def namespaces(cluster):
+    """["namespace/e2e-NAME", ...] of scenarios."""
+    names = cluster.kubectl("get", "namespaces", "-o", "name").split()
+    return [name for name in names if name.startswith("namespace/" + scenario.namespace_of(""))]
+
+
+def has_no_namespace(cluster):
+    left = namespaces(cluster)
+    return not left, " ".join(left)
 
 
 def has_account(cluster, namespace):
@@ -103,9 +125,10 @@ def play_one(options):
     cluster = Cluster(Layout(options.name), progress, is_unified=options.cgroups == "unified")
     run = scenario.Scenario(options.only, cluster, progress)
     # Earlier ones that failed left theirs, with pods that go on.
-    left = cluster.kubectl("get", "namespaces", "-o", "name").split()
-    left = [name.partition("/")[2] for name in left if name.startswith("namespace/" + scenario.namespace_of(""))]
-    cluster.kubectl("delete", "namespace", "--ignore-not-found", "--wait", run.namespace, *left)
+    if left := namespaces(cluster):
+        cluster.kubectl("delete", "--ignore-not-found", "--wait=false", *left)
+        run.eventually("the namespaces of earlier scenarios are gone", lambda: has_no_namespace(cluster),
+                       GONE_SECONDS_MAX)
     cluster.kubectl("create", "namespace", run.namespace)
     run.eventually("the namespace has its service account", lambda: has_account(cluster, run.namespace), 60)
     status = 0

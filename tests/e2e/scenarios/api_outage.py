@@ -6,7 +6,8 @@ from harness import apps
 from harness.command import run as command
 
 STAGE = "bare"
-SECONDS_MAX = 120
+SECONDS_MAX = 360
+FOLLOWED_SECONDS_MAX = 120  # who finds no API server looks again after a minute, at most
 
 
 def run(scenario):
@@ -20,4 +21,5 @@ def run(scenario):
         said = command(*outside, f"http://{pod['status']['podIP']}:{apps.PORT}")
         scenario.expect("a pod answers without it", pod["metadata"]["name"] in said, said)
     scenario.kubectl("-n", scenario.namespace, "scale", "deployment/web", "--replicas=2")
-    scenario.ready("deployment/web")
+    scenario.ready("deployment/web", seconds_max=FOLLOWED_SECONDS_MAX)
+    scenario.api_served()

@@ -1,10 +1,14 @@
 """A labelled namespace is meshed and an unlabelled one is not, without a restart and without a failed request."""
+import time
+
+from harness import wire
 from harness.load import Load
-from harness.mesh import Mesh, shop
+from harness.mesh import GRACE_SECONDS, Mesh, shop
 
 STAGE = "mesh"
 IS_LOAD = True
 SECONDS_MAX = 240
+WATCHED_SECONDS = 5
 
 
 def run(scenario):
@@ -20,6 +24,7 @@ def run(scenario):
     scenario.eventually("calls of the mesh are seen", lambda: seen(mesh, scenario), seconds_max=30)
     code, output = scenario.curl("client", f"http://web.{scenario.namespace}")
     scenario.expect("a service answers by name", code == 0 and " on node" in output, output)
+    nothing_opened_in_plain(scenario)
     mesh.leave()
     scenario.expect("no container was restarted", containers(scenario) == before, containers(scenario))
     report = kept.end_without_failure()
@@ -27,6 +32,15 @@ def run(scenario):
                     report["connections_opened"])
     fresh.end_without_failure()
     scenario.expect("nothing was refused", mesh.refusals() == refused, (refused, mesh.refusals()))
+
+
+def nothing_opened_in_plain(scenario):
+    """Connections that were open before the label stay as they are; those that are opened after the grace do not."""
+    time.sleep(GRACE_SECONDS + 1)
+    with wire.watching(scenario.cluster.layout, "-") as counts:
+        time.sleep(WATCHED_SECONDS)
+    scenario.expect("the capture saw the tunnels", counts["tunnel"] > 0 and not counts["lost"], counts)
+    scenario.expect("no connection was opened in plain between the nodes", counts["opened"] == 0, counts)
 
 
 def containers(scenario):

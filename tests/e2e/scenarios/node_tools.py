@@ -4,7 +4,7 @@ import json
 from harness.mesh import NAMESPACE, Mesh, shop
 
 STAGE = "mesh"
-SECONDS_MAX = 150
+SECONDS_MAX = 240
 DUMP = ("bpftool", "-j", "map", "dump", "pinned", "/sys/fs/bpf/keelson/ks_pod")
 
 

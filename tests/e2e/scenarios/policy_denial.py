@@ -20,7 +20,7 @@ def run(scenario):
     for name in (ALLOWED, DENIED):
         scenario.eventually(f"{name} is answered without a policy", lambda n=name: is_answered(scenario, n))
     scenario.apply(policy(scenario, {"source": {"principals": [principal(scenario, ALLOWED)]}}))
-    scenario.eventually(f"{DENIED} is refused", lambda: refused(scenario, DENIED))
+    scenario.eventually(f"{DENIED} is refused", lambda: refused(scenario, DENIED, service(scenario)))
     for node in ("node1", "node2"):
         on_node(scenario, mesh, node)
     scenario.kubectl("-n", scenario.namespace, "delete", "authorizationpolicy", "web")
@@ -31,17 +31,11 @@ def on_node(scenario, mesh, node):
     """The server of one node, by its own address: the direct path of the same node, the tunnel of the other."""
     pod = next(pod for pod in scenario.pods("app=web") if pod["spec"]["nodeName"] == node)
     url = f"http://{pod['status']['podIP']}:{apps.PORT}"
-    scenario.expect(f"{ALLOWED} reaches the server on {node}", *answer(scenario, ALLOWED, url))
-    code, output = scenario.curl(DENIED, url)
-    scenario.expect(f"{DENIED} does not reach the server on {node}", code in CURL_REFUSED, output)
+    scenario.eventually(f"{ALLOWED} reaches the server on {node}", lambda: answer(scenario, ALLOWED, url))
+    scenario.eventually(f"{DENIED} does not reach the server on {node}", lambda: refused(scenario, DENIED, url))
     scenario.eventually(f"observe on {node} tells who was denied and why", lambda: observed(scenario, mesh, node))
-    if node != "node1":
-        return  # an agent's `why` knows the pods of its own node
-    why = mesh.ctl_json("node1", "why", f"{scenario.namespace}/{DENIED}",
-                        f"{scenario.namespace}/{pod['metadata']['name']}:{apps.PORT}")
-    details = [link["detail"] for link in why["links"] if link["name"] == "policy"]
-    scenario.expect("why names the policy", why["broken"] == "policy" and
-                    f"({scenario.namespace}/web (no ALLOW matches)" in details[0], why)
+    scenario.eventually(f"why on the caller's node names the policy for the server on {node}",
+                        lambda: explained(scenario, mesh, pod["metadata"]["name"]))
 
 
 def observed(scenario, mesh, node):
@@ -51,17 +45,27 @@ def observed(scenario, mesh, node):
             and flow["reason"] == "not_allowed" and f"{scenario.namespace}/web" in flow["policy"]], flows
 
 
+def explained(scenario, mesh, server):
+    why = mesh.ctl_json("node1", "why", f"{scenario.namespace}/{DENIED}", f"{scenario.namespace}/{server}:{apps.PORT}")
+    details = [link["detail"] for link in why["links"] if link["name"] == "policy"]
+    return why["broken"] == "policy" and f"({scenario.namespace}/web (no ALLOW matches)" in details[0], why
+
+
 def answer(scenario, name, url):
     code, output = scenario.curl(name, url)
     return code == 0 and " on node" in output, output
 
 
 def is_answered(scenario, name):
-    return answer(scenario, name, f"http://web.{scenario.namespace}")
+    return answer(scenario, name, service(scenario))
 
 
-def refused(scenario, name):
-    code, output = scenario.curl(name, f"http://web.{scenario.namespace}")
+def service(scenario):
+    return f"http://web.{scenario.namespace}"
+
+
+def refused(scenario, name, url):
+    code, output = scenario.curl(name, url)
     return code in CURL_REFUSED, output
 
 

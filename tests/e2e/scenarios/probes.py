@@ -6,7 +6,7 @@ from harness.mesh import Mesh
 
 STAGE = "mesh"
 SECONDS_MAX = 180
-WATCH_SECONDS = 15
+TIMEOUT_SECONDS, WATCH_SECONDS = 5, 20
 HEALTH_PORT = 2379
 KINDS = {"http": {"httpGet": {"path": "/", "port": apps.PORT}}, "tcp": {"tcpSocket": {"port": apps.PORT}},
          "exec": {"exec": {"command": ["true"]}}, "grpc": {"grpc": {"port": HEALTH_PORT}}}
@@ -25,7 +25,7 @@ def run(scenario):
     scenario.apply(strict(), deny_all())
     scenario.eventually("callers are refused", lambda: is_refused(scenario, target))
     before = ready_since(scenario)
-    time.sleep(WATCH_SECONDS)  # every probe runs each second; three failures are one restart
+    time.sleep(WATCH_SECONDS)  # long enough for three probes in a row that nobody answers: one restart
     for kind in KINDS:
         for node in ("node1", "node2"):
             status = scenario.kubectl.json("-n", scenario.namespace, "get", "pod", f"{kind}-{node}")["status"]
@@ -57,7 +57,7 @@ def pod(kind, node):
         address = f"http://0.0.0.0:{HEALTH_PORT}"
         serving.update(image=apps.LOAD_IMAGE, command=[
             "etcd", "--data-dir=/tmp/etcd", f"--listen-client-urls={address}", f"--advertise-client-urls={address}"])
-    probe = {**KINDS[kind], "periodSeconds": 1, "failureThreshold": 3}
+    probe = {**KINDS[kind], "periodSeconds": 1, "timeoutSeconds": TIMEOUT_SECONDS, "failureThreshold": 3}
     serving.update(readinessProbe=probe, livenessProbe={**probe, "initialDelaySeconds": 10})
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"{kind}-{node}", "labels": {"app": "probed"}},
             "spec": {**made["spec"], "nodeName": node}}

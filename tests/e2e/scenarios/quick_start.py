@@ -14,7 +14,7 @@ def run(scenario):
     began = time.monotonic()
     mesh = Mesh(scenario)
     mesh.install()
-    mesh.enrol()
+    mesh.enrol(seconds_max=FIRST_SEEN_SECONDS_MAX)
     scenario.curl("client", f"http://web.{scenario.namespace}")
     scenario.eventually("the first call is seen", lambda: seen(scenario, mesh), FIRST_SEEN_SECONDS_MAX)
     seconds = time.monotonic() - began

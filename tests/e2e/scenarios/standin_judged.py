@@ -8,8 +8,8 @@ import sys
 import tempfile
 
 from harness.kubectl import Kubectl
-from harness.programs import cache_folder
-from harness.toolchain import Toolchain
+from harness.programs import Programs
+from harness.progress import Progress
 from harness.versions import ROOT
 
 sys.path.append(str(ROOT / "tests/support"))
@@ -18,14 +18,12 @@ from kube_standin import Standin  # noqa: E402
 
 STAGE = "bare"
 SECONDS_MAX = 120
-SOURCES = ROOT / "tests/support/apiserver"
+PROGRAMS = ("kube-standin",)
 
 
 def run(scenario):
     judge(scenario, "the real server", scenario.kubectl, scenario.namespace)
-    program = cache_folder() / "kube-standin"
-    Toolchain(cache_folder()).go(["build", "-o", str(program), "."], SOURCES)
-    standin = Standin(program=program)
+    standin = Standin(program=Programs(Progress("kube-standin")).provide(PROGRAMS)["kube-standin"])
     try:
         with tempfile.TemporaryDirectory() as folder:
             kubectl = wrapped(pathlib.Path(folder), scenario.cluster.layout.programs / "kubectl", standin.kubeconfig)
@@ -92,11 +90,11 @@ def judge(scenario, who, kubectl, namespace):
     kubectl("-n", namespace, "delete", "configmap", "c")
     code, _, error = kubectl.attempt("-n", namespace, "get", "configmap", "c")
     expect("get of what was deleted", (code, "(NotFound)" in error), (1, True))
-    events = raw(f"watch=true&resourceVersion={begin}&timeoutSeconds=2")
+    events = raw(f"watch=true&resourceVersion={begin}&timeoutSeconds=5")
     expect("watch from a version", [(event["type"], event["object"]["metadata"]["name"]) for event in events],
            [("MODIFIED", "a"), ("ADDED", "d"), ("MODIFIED", "d"), ("DELETED", "b"), ("DELETED", "c")])
     events = raw("watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&"
-                 "allowWatchBookmarks=true&timeoutSeconds=2")
+                 "allowWatchBookmarks=true&timeoutSeconds=5")
     first = [(event["type"], event["object"]["metadata"].get("name", "")) for event in events[:3]]
     expect("streaming list", sorted(first),
            [("ADDED", "a"), ("ADDED", "d"), ("BOOKMARK", "")])  # the order of the first ones is not promised

@@ -8,7 +8,7 @@ import types
 import unittest
 from unittest import mock
 
-from harness import scenario, suite
+from harness import programs, scenario, suite
 from harness.suite import Result
 from harness.versions import HERE
 
@@ -127,6 +127,7 @@ class ScenariosTest(unittest.TestCase):
             self.assertTrue(suite.title(module), name)
             self.assertGreater(module.SECONDS_MAX, 0, name)
             self.assertTrue(callable(module.run), name)
+            self.assertLessEqual(set(getattr(module, "PROGRAMS", ())), set(programs.PROGRAMS), name)
 
     def test_load_is_played_often_and_the_others_once(self):
         self.assertEqual([("enrolment", "enrolment"), ("enrolment", "enrolment-2"), ("workloads", "workloads")],
