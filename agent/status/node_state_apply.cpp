@@ -35,22 +35,30 @@ NodeStateApply::NodeStateApply(const std::string& node_name, std::string node_ui
       backoff_(seams_.random) {}
 
 Result<bool> NodeStateApply::write(const model::NodeState& state) {
-  std::string text = model::to_yaml(state, node_uid_);
+  std::string text = model::to_yaml(state);
   if (text == wanted_) return false;
   wanted_ = std::move(text);
+  body_ = model::to_yaml(state, node_uid_);
   if (!call_ && !retry_at_) send();
   return true;
 }
 
 void NodeStateApply::on_seen(const model::NodeState* seen) {
   const bool is_settled = !applied_.empty() && applied_ == wanted_ && !call_ && !retry_at_;
-  if (!is_settled || (seen != nullptr && model::to_yaml(*seen, node_uid_) == applied_)) {
+  if (seen != nullptr) was_seen_ = true;
+  if (!is_settled || (seen != nullptr && model::to_yaml(*seen) == applied_)) {
     repair_at_.reset();
     return;
   }
+  if (seen == nullptr && std::exchange(was_seen_, false)) disown();
   if (repair_at_) return;
   repair_at_ = seams_.clock.now() + kRepairDelay;
   seams_.on_schedule();
+}
+
+void NodeStateApply::disown() {
+  node_uid_.clear();
+  body_ = wanted_;
 }
 
 std::optional<MonotonicTime> NodeStateApply::next_wake() const noexcept {
@@ -70,7 +78,7 @@ void NodeStateApply::send() {
   request.method = "PATCH";
   request.target = target_;
   request.content_type = "application/apply-patch+yaml";
-  request.body = sent_;
+  request.body = body_;
   request.time_limit = kCallLimit;
   call_ = seams_.client.send(std::move(request),
                              [this](Result<rest::Answer> answer) { on_answer(std::move(answer)); });

@@ -2,9 +2,10 @@
 // server-side apply with a fixed field manager (Kubernetes API concepts, "Server-Side Apply"): one
 // call at a time, the newest state last, again after a growing delay while the server refuses or is
 // away. Applying what is there changes nothing, so a restarted agent makes no change. Somebody who
-// deletes or edits the object finds it as it was some seconds later. Asks the time, never waits:
-// the owner calls wake() at next_wake(), which may change whenever on_schedule is called. Agent
-// loop only, like the client's callbacks.
+// deletes or edits the object finds it as it was some seconds later; after a deletion nobody owns
+// it: the garbage collector may have done it, since the Node was made anew under another uid, and
+// would go on for ever. Asks the time, never waits: the owner calls wake() at next_wake(), which
+// may change whenever on_schedule is called. Agent loop only, like the client's callbacks.
 #pragma once
 
 #include <functional>
@@ -46,13 +47,17 @@ class NodeStateApply final : public NodeStateWriter {
 
  private:
   void send();
+  void disown();
   void on_answer(Result<rest::Answer> answer);
   void on_refused(kube::ApiError why);
 
-  const std::string target_, node_uid_;
+  const std::string target_;
+  std::string node_uid_;
   Seams seams_;
   kube::Backoff backoff_;
-  std::string wanted_, sent_, applied_;  // canonical text; empty: none yet
+  std::string wanted_, sent_, applied_;  // canonical text without an owner; empty: none yet
+  std::string body_;                     // wanted_ with its owner
+  bool was_seen_ = false;                // by the source, since it was made
   std::unique_ptr<rest::Call> call_;
   std::optional<MonotonicTime> retry_at_;
   std::optional<MonotonicTime> repair_at_;  // while the source shows something else

@@ -206,7 +206,7 @@ Result<void> Uninstall::delete_node_states() {
 Result<std::vector<NodeLeft>> Uninstall::wait_for_nodes(const std::string& uid) {
   MonotonicTime list_at = api_.now();
   while (true) {
-    const bool lists = api_.now() >= list_at;
+    const bool lists = api_.now() >= list_at || api_.now() >= until_;
     if (lists) {
       KS_ASSIGN(agents_, persist([&] { return list_agents(uid); }));
       list_at = api_.now() + kListAgentsAgain;

@@ -13,7 +13,7 @@ from harness.versions import HERE
 SKIPPED = 77           # exit status of a scenario that skipped
 CLEAN_UP_SECONDS = 60  # beyond the limit of the scenario itself, for its `finally`
 # Likewise, for what is not its own: namespaces of earlier scenarios that go, and the mesh that the first one installs.
-SET_UP_SECONDS = 90
+SET_UP_SECONDS = 240
 LOG_BYTES_MAX = 200_000
 POLL_SECONDS = 0.1
 COLLECTED = (("pods.txt", ("get", "pods", "-A", "-o", "wide")),

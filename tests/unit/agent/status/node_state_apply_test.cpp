@@ -128,8 +128,27 @@ TEST_F(NodeStateApplyTest, WhatSomebodyElseChangedIsPutBackAfterTheWatchHadTime)
   apply_.on_seen(nullptr);
   EXPECT_EQ(rest_.calls_made(), 1u);
   wait(1ms);
-  EXPECT_EQ(body(), model::to_yaml(ours, kNodeUid));
+  EXPECT_EQ(body(), model::to_yaml(ours)) << "without an owner, see below";
   take();
+}
+
+// A Node that was deleted and made anew has another uid, which the token of a running agent does
+// not tell: the garbage collector would delete what is owned by the old one again and again.
+TEST_F(NodeStateApplyTest, WhatWasDeletedHasNoOwnerWhenItIsPutBack) {
+  write(model::PodState::kReady);
+  take();
+  const model::NodeState ours = state_with(model::PodState::kReady);
+  apply_.on_seen(nullptr);  // the watch is slow: nobody has deleted anything
+  wait(5000ms);
+  EXPECT_EQ(body(), text_of(model::PodState::kReady));
+  take();
+  apply_.on_seen(&ours);
+  apply_.on_seen(nullptr);
+  wait(5000ms);
+  EXPECT_EQ(body(), model::to_yaml(ours));
+  take();
+  write(model::PodState::kLeaving);
+  EXPECT_EQ(body(), model::to_yaml(state_with(model::PodState::kLeaving))) << "and stays so";
 }
 
 TEST_F(NodeStateApplyTest, NothingIsPutBackBeforeAnythingWasWritten) {
