@@ -57,7 +57,7 @@ class NodeStateApply final : public NodeStateWriter {
   kube::Backoff backoff_;
   std::string wanted_, sent_, applied_;  // canonical text without an owner; empty: none yet
   std::string body_;                     // wanted_ with its owner
-  bool was_seen_ = false;                // by the source, since it was made
+  bool was_seen_ = false;                // by the source, since it was last missing
   std::unique_ptr<rest::Call> call_;
   std::optional<MonotonicTime> retry_at_;
   std::optional<MonotonicTime> repair_at_;  // while the source shows something else

@@ -157,7 +157,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def without_api_server(self):
-        """The control plane is gone while the block lasts, but for its store.
+        """API server and controller manager are gone while the block lasts.
 
         A controller manager that elects its leader, as clusters have it, ends when it cannot renew its lease, and
         judges the nodes anew when it is back. The one here elects none: left alone it takes all nodes for lost, by

@@ -19,6 +19,8 @@ def run(scenario):
     before, refused = containers(scenario), mesh.refusals()
     states = mesh.states(scenario.namespace)
     scenario.expect("nothing is meshed without the label", set(states.values()) == {"unmeshed"}, states)
+    counts = watched(scenario)
+    scenario.expect("without it connections are opened in plain between the nodes", counts["opened"] > 0, counts)
     mesh.enrol()
     scenario.expect("no container was restarted", containers(scenario) == before, containers(scenario))
     scenario.eventually("calls of the mesh are seen", lambda: seen(mesh, scenario), seconds_max=30)
@@ -37,10 +39,15 @@ def run(scenario):
 def nothing_opened_in_plain(scenario):
     """Connections that were open before the label stay as they are; those that are opened after the grace do not."""
     time.sleep(GRACE_SECONDS + 1)
-    with wire.watching(scenario.cluster.layout, "-") as counts:
-        time.sleep(WATCHED_SECONDS)
+    counts = watched(scenario)
     scenario.expect("the capture saw the tunnels", counts["tunnel"] > 0 and not counts["lost"], counts)
     scenario.expect("no connection was opened in plain between the nodes", counts["opened"] == 0, counts)
+
+
+def watched(scenario):
+    with wire.watching(scenario.cluster.layout, "-") as counts:
+        time.sleep(WATCHED_SECONDS)
+    return counts
 
 
 def containers(scenario):
